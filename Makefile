@@ -1,0 +1,30 @@
+# Each target sets up what it needs. PYTHON picks the interpreter of a new environment.
+PYTHON ?= python3
+VENV := .venv/bin
+export DAGSTER_HOME := $(CURDIR)/.dagster
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: install demo test check ui serve bench
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(VENV)/pip install --quiet --requirement requirements.lock
+	$(VENV)/pip install --quiet --no-deps --editable .
+	touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: pipeline/dagster.yaml
+	mkdir -p $(DAGSTER_HOME) && cp $< $@
+
+demo: install $(DAGSTER_HOME)/dagster.yaml
+	dagster asset materialize -m pipeline.definitions --select 'group:btc_spot'
+	tollgate summary --desk btc_spot
+
+test: install
+	pytest -n 2 -m 'not slow'
+
+check: install
+	ruff check . && ruff format --check . && pyright && lint-imports
+
+ui: install $(DAGSTER_HOME)/dagster.yaml
+	dagster dev -m pipeline.definitions

@@ -1,0 +1,1 @@
+"""Dagster only: it wires the chain, it does not compute."""

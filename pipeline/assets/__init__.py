@@ -1,0 +1,1 @@
+"""The eight assets of a desk, built from its settings."""

@@ -1,0 +1,69 @@
+"""The links that decide: prediction_validation, the gate, and deployed_model."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from pipeline.reporting import image, sealed_result
+from pipeline.wiring import desk_asset
+from rl_core.chain.deployed_model import deploy
+from rl_core.chain.prediction_validation import build_prediction_validation
+from rl_core.chain.workplace import Workplace
+from rl_core.desk import DeskConfig
+
+STALE_AFTER = timedelta(days=8)
+
+
+def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
+    """The last two links of a desk."""
+
+    def prediction_validation() -> dg.MaterializeResult:
+        """The gate: what the policy shows on the untouched test span.
+
+        Its asset checks block what comes next. The report compares the policy with its teacher and
+        with buy and hold, all costs paid. Skill is not judged yet.
+        """
+        work = Workplace.open(desk.name)
+        artifact = build_prediction_validation(work)
+        folder = work.lake.path(artifact.name, "")
+        plots = {path.stem: image(path) for path in sorted(folder.glob("*.png"))}
+        report = dg.MetadataValue.md((folder / "report.md").read_text())
+        return sealed_result(artifact, {"report": report, **plots})
+
+    def deployed_model() -> dg.MaterializeResult:
+        """A version in the model store, served as `shadow`.
+
+        Verifies the gate's report and the hashes of the whole lineage itself, so that it cannot be
+        reached around the gate. Stale if no retrain succeeded for eight days.
+        """
+        version = deploy(Workplace.open(desk.name))
+        manifest = version.manifest
+        card = (version.directory / "model_card.md").read_text()
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(manifest.files["policy.safetensors"]),
+            metadata={
+                "version": manifest.version,
+                "stage": manifest.stage,
+                "bars": manifest.data.bars,
+                "last_bar": manifest.data.last_bar,
+                "test_total_return": manifest.metrics["test"]["policy"]["total_return"],
+                "path": dg.MetadataValue.path(str(version.directory)),
+                "model_card": dg.MetadataValue.md(card),
+            },
+        )
+
+    return [
+        desk_asset(
+            desk,
+            prediction_validation,
+            kinds={"pytorch"},
+            deps=["bars", "backtest_history", "offline_dataset", "ppo_policy"],
+        ),
+        desk_asset(
+            desk,
+            deployed_model,
+            kinds={"safetensors"},
+            deps=["prediction_validation"],
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER),
+        ),
+    ]

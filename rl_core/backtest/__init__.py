@@ -1,0 +1,1 @@
+"""The backtest: one walk over the bars, one record per decision."""

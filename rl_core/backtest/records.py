@@ -1,0 +1,64 @@
+"""The backtest history: one row per decision, with every analyst's say and the account around it.
+
+Shapes: B bars.
+"""
+
+import numpy as np
+import pandas as pd
+
+from rl_core.backtest.engine import Walk
+from rl_core.ensemble.vote import Vote
+from rl_core.market.bars import nanoseconds
+from rl_core.trading.performance import Performance, summarise
+
+
+def decision_records(
+    bars: pd.DataFrame, vote: Vote, walk: Walk, regime: np.ndarray
+) -> pd.DataFrame:
+    """Table of decisions.
+
+    Columns: `timestamp`, `close`; `<analyst>_action`, `_strength`, `_weight`, `_reason`; the vote's
+    `action` and `strength`; `cash`, `units`, `position`, `equity`, `days_since_trade` at the
+    decision; `fill_price`, `traded_units`, `cost`, `equity_after_fill` at the fill that followed.
+    """
+    columns: dict[str, object] = {
+        "timestamp": bars["timestamp"],
+        "close": bars["close"],
+        "regime": regime,
+    }
+    for name, signal in vote.signals.items():
+        columns[f"{name}_action"] = signal.action
+        columns[f"{name}_strength"] = signal.strength
+        columns[f"{name}_weight"] = np.full(len(bars), vote.weights[name])
+        columns[f"{name}_reason"] = pd.Categorical.from_codes(
+            signal.reason, dtype=pd.CategoricalDtype(list(signal.reasons))
+        )
+    columns |= {
+        "action": vote.action,
+        "strength": vote.strength,
+        "cash": walk.cash,
+        "units": walk.units,
+        "position": walk.units * bars["close"].to_numpy() / walk.equity,
+        "equity": walk.equity,
+        "days_since_trade": walk.days_since_trade,
+        "fill_price": walk.fill_price,
+        "traded_units": walk.traded_units,
+        "cost": walk.cost,
+        "equity_after_fill": walk.equity_after_fill,
+    }
+    return pd.DataFrame(columns)
+
+
+def walk_performance(bars: pd.DataFrame, walk: Walk) -> Performance:
+    """Summary of a walk over the bars."""
+    ns = nanoseconds(bars["timestamp"])
+    fills = slice(0, len(ns) - 1)
+    traded_value = np.abs(walk.traded_units[fills]) * np.nan_to_num(walk.fill_price[fills])
+    return summarise(
+        ns,
+        walk.equity,
+        walk.units[1:],
+        walk.equity_after_fill[fills],
+        traded_value,
+        walk.cost[fills],
+    )

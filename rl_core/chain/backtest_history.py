@@ -1,0 +1,145 @@
+"""backtest_history: what the ensemble decided at every bar, and what came of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rl_core.backtest.engine import walk_bars
+from rl_core.backtest.preparation import PreparedMarket, prepare_market
+from rl_core.backtest.records import decision_records, walk_performance
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.desk import DeskConfig
+from rl_core.ensemble.vote import ensemble_vote
+from rl_core.errors import TollgateError
+from rl_core.features.indicators import compute_indicators
+from rl_core.features.regimes import fit_regime_thresholds
+from rl_core.market.bars import describe_rows, nanoseconds
+from rl_core.market.splits import Split, split_bars
+from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
+from rl_core.trading.accounts import BUY
+from rl_core.trading.performance import Performance
+
+CHECKS = {"equity_is_cash_and_holdings": True}
+BOOKKEEPING_ERROR = 1e-9  # relative
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """The ensemble's run over some bars, beside buy and hold."""
+
+    market: PreparedMarket
+    records: pd.DataFrame  # one row per decision
+    performance: dict[str, Performance]  # ensemble, buy_and_hold
+
+
+def run_backtest(
+    desk: DeskConfig, bars: pd.DataFrame, start: str | None = None, end: str | None = None
+) -> Backtest:
+    """Let the ensemble trade.
+
+    Args:
+        desk: the desk.
+        bars: all its bars: thresholds are fitted on the training part of them.
+        start: first day of trading, UTC, or None for the first complete state.
+        end: last day, included, or None for the last bar.
+
+    Raises:
+        TollgateError: a date outside the bars.
+    """
+    ns = nanoseconds(bars["timestamp"])
+    train = split_bars(ns, desk.splits) == Split.TRAIN
+    thresholds = fit_regime_thresholds(compute_indicators(bars), train, desk.regimes)
+    market = prepare_market(bars, desk.preparation, thresholds)
+    span = trading_span(bars["timestamp"], market.first_bar, start, end)
+    vote = ensemble_vote(
+        market.indicators, market.regime, market.health, market.sentiment, desk.ensemble
+    ).take(span)
+    traded, impact = bars.iloc[span].reset_index(drop=True), market.impact_scale[span]
+    walk = walk_bars(traded, vote.action, vote.strength, impact, market.rates, desk.account)
+    hold = np.zeros(len(traded), dtype=np.int8)
+    hold[0] = BUY
+    held = walk_bars(
+        traded,
+        hold,
+        np.full(len(traded), desk.account.max_position),
+        impact,
+        market.rates,
+        desk.account,
+    )
+    return Backtest(
+        market=market,
+        records=decision_records(traded, vote, walk, market.regime[span]),
+        performance={
+            "ensemble": walk_performance(traded, walk),
+            "buy_and_hold": walk_performance(traded, held),
+        },
+    )
+
+
+def trading_span(
+    timestamps: pd.Series, first_bar: int, start: str | None, end: str | None
+) -> slice:
+    """Bars from `start` to the end of the day `end`, not before the first complete state.
+
+    Raises:
+        TollgateError: a date that is none, outside the bars, or a span of fewer than two bars.
+    """
+    first, last = timestamps.iloc[0], timestamps.iloc[-1]
+    try:
+        begin = first if start is None else pd.Timestamp(start, tz="UTC")
+        stop = last if end is None else pd.Timestamp(end, tz="UTC")
+    except ValueError:
+        raise TollgateError(f"dates must read like 2019-01-31, was {start} and {end}") from None
+    for name, given, moment in (("start", start, begin), ("end", end, stop)):
+        if given is not None and not first.normalize() <= moment <= last:
+            raise TollgateError(
+                f"{name} date must lie within the bars, {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
+                f"was {given}"
+            )
+    if end is not None and stop == stop.normalize():
+        stop += pd.Timedelta(days=1) - pd.Timedelta(1, "ns")
+    low = max(int(timestamps.searchsorted(begin)), first_bar)
+    high = int(timestamps.searchsorted(stop, side="right"))
+    if high - low < 2:
+        raise TollgateError(
+            f"the span must hold at least 2 bars after the warm-up of {first_bar}, "
+            f"was {max(high - low, 0)}"
+        )
+    return slice(low, high)
+
+
+def build_backtest_history(work: Workplace) -> Artifact:
+    """Run the ensemble over all bars and seal its decisions."""
+    bars = work.lake.load("bars")
+    backtest = run_backtest(work.desk, work.read_bars())
+    metadata = {
+        "decisions": len(backtest.records),
+        "first_bar": backtest.market.first_bar,
+        **{name: p.model_dump() for name, p in backtest.performance.items()},
+    }
+    with work.lake.build(
+        "backtest_history", {"bars": bars}, work.desk.resolved(), metadata
+    ) as directory:
+        backtest.records.to_parquet(directory / "history.parquet", index=False)
+        write_json(directory / "thresholds.json", backtest.market.thresholds.model_dump())
+    return work.lake.load("backtest_history")
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """The books balance: equity is cash and holdings, and only fills and costs change cash."""
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    cash, units, equity = (history[name].to_numpy() for name in ("cash", "units", "equity"))
+    marked = np.abs(cash + units * history["close"].to_numpy() - equity) / equity
+    rows = np.flatnonzero(marked > BOOKKEEPING_ERROR)
+    return [
+        Check(
+            name="equity_is_cash_and_holdings",
+            passed=not len(rows),
+            is_blocking=CHECKS["equity_is_cash_and_holdings"],
+            detail=f"differs in {describe_rows(rows)}" if len(rows) else "holds at every decision",
+            figures={"largest_error": float(marked.max())},
+        )
+    ]

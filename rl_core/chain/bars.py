@@ -1,0 +1,69 @@
+"""bars: the desk's source, held to the bar contract, with its quality report."""
+
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.desk import PROJECT_ROOT
+from rl_core.market.quality import QualityReport, assess_quality
+from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
+from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
+
+CHECKS = {"few_bars_are_missing": False, "bars_are_healthy": False}
+
+
+def read_source(work: Workplace) -> tuple[RawBars, QualityReport]:
+    """The desk's source as it is, and what is odd about it."""
+    desk = work.desk
+    raw = read_raw_bars(desk.bars, PROJECT_ROOT)
+    report = assess_quality(
+        raw.frame, desk.bars.interval_ns, desk.quality, was_newest_first=raw.was_newest_first
+    )
+    return raw, report
+
+
+def build_bars(work: Workplace) -> Artifact:
+    """Read, check and seal the bars.
+
+    Raises:
+        TollgateError: they break the contract; nothing is written.
+    """
+    raw, report = read_source(work)
+    bars = checked_bars(raw, work.desk.bars)
+    metadata = quality_counts(report) | {"symbol": work.desk.bars.symbol}
+    with work.lake.build("bars", {}, work.desk.resolved(), metadata) as directory:
+        bars.to_parquet(directory / "bars.parquet", index=False)
+        write_json(directory / "quality.json", report.model_dump())
+    return work.lake.load("bars")
+
+
+def quality_counts(report: QualityReport) -> dict[str, object]:
+    """The report with each list of rows replaced by its length."""
+    return {
+        name: len(value) if isinstance(value, list) else value
+        for name, value in report.model_dump().items()
+    }
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """Warn of a source that meets the contract and is still not good."""
+    seal = work.lake.load("bars")
+    limits = work.desk.quality
+    share = seal.metadata["missing_bars"] / (seal.metadata["rows"] + seal.metadata["missing_bars"])
+    health = seal.metadata["mean_health"]
+    return [
+        Check(
+            name="few_bars_are_missing",
+            passed=share <= limits.max_missing_share,
+            is_blocking=CHECKS["few_bars_are_missing"],
+            detail=f"{seal.metadata['missing_bars']} missing, share {share:.4f}, "
+            f"limit {limits.max_missing_share}",
+            figures={"missing_share": share},
+        ),
+        Check(
+            name="bars_are_healthy",
+            passed=health >= limits.min_mean_health,
+            is_blocking=CHECKS["bars_are_healthy"],
+            detail=f"mean data health {health:.4f}, at least {limits.min_mean_health}",
+            figures={"mean_health": health},
+        ),
+    ]

@@ -1,0 +1,54 @@
+"""offline_dataset: states, decisions and return targets, in Parquet and `.npz`."""
+
+import pandas as pd
+
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.market.splits import split_bars
+from rl_core.offline.dataset import action_distribution, build_dataset, export_npz
+from rl_core.offline.validation import CHECK_NAMES, validate_dataset
+from rl_core.registry.lake import Artifact
+
+CHECKS = CHECK_NAMES
+SAMPLE_COLUMNS = ["timestamp", "rsi", "macd_signal", "position", "action", "strength"]
+
+
+def build_offline_dataset(work: Workplace) -> Artifact:
+    """Assemble and seal the dataset."""
+    desk, lake = work.desk, work.lake
+    inputs = {name: lake.load(name) for name in ("bars", "backtest_history")}
+    market = work.read_market()
+    history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
+    dataset = build_dataset(market, split_bars(market.ns, desk.splits), history, desk.dataset)
+    metadata = {
+        "rows": len(dataset),
+        "actions": action_distribution(dataset["action"]),
+        "splits": dataset["split"].value_counts().to_dict(),
+        "unknown_targets": {
+            horizon: int(dataset[f"return_{horizon}"].isna().sum())
+            for horizon in desk.dataset.horizons
+        },
+    }
+    with lake.build("offline_dataset", inputs, desk.resolved(), metadata) as directory:
+        dataset.to_parquet(directory / "dataset.parquet", index=False)
+        export_npz(dataset, desk.dataset.horizons, directory / "dataset.npz")
+    return lake.load("offline_dataset")
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """Validate the dataset as it lies on disk, whatever its seal says."""
+    return validate_dataset(
+        work.lake.path("offline_dataset", "dataset.parquet"),
+        work.lake.path("bars", "bars.parquet"),
+        work.desk.dataset,
+        work.desk.preparation,
+        work.read_thresholds(),
+    )
+
+
+def dataset_sample(work: Workplace, rows: int = 5) -> pd.DataFrame:
+    """Some rows across the dataset, a few columns of each."""
+    dataset = work.read_dataset("offline_dataset")
+    targets = [f"return_{horizon}" for horizon in work.desk.dataset.horizons]
+    step = max(len(dataset) // rows, 1)
+    return dataset.iloc[::step][:rows][[*SAMPLE_COLUMNS, *targets, "split"]]

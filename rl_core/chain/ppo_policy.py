@@ -1,0 +1,164 @@
+"""ppo_policy: the clone, improved by trading the training span."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.desk import DeskConfig
+from rl_core.envs.spot import SpotMarket, SpotParams
+from rl_core.evaluation.policy_walk import PolicyDecisions, decide, span_walk
+from rl_core.models.actor_critic import ActorCritic
+from rl_core.models.policy_file import Policy, load_policy, save_policy
+from rl_core.offline.dataset import dataset_arrays
+from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
+from rl_core.trading.performance import Performance
+from rl_core.training.ppo import PPOIteration, ReturnTargets, train_ppo
+from rl_core.training.rollout import TrainingMarket, allowed_starts
+
+CHECKS = {"no_update_was_skipped": False, "critic_explains_the_returns": False}
+MIN_EXPLAINED_VARIANCE = 0.5
+
+
+def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
+    """Fine-tune the clone with PPO and seal the best validated policy."""
+    desk, lake = work.desk, work.lake
+    inputs = {
+        name: lake.load(name)
+        for name in ("bars", "backtest_history", "regime_dataset", "bc_policy")
+    }
+    dataset, market = work.read_dataset("regime_dataset"), work.read_market()
+    clone = load_policy(lake.directory / "bc_policy", device)
+    training = training_market(desk, market, dataset, device)
+    targets = return_targets(desk, clone.model, dataset, len(market.bars), device)
+    spans = {split: split_span(dataset, split) for split in ("train", "validation")}
+
+    def evaluate(model: ActorCritic, split: str) -> Performance:
+        return evaluate_policy(desk, market, model, spans[split])[1]
+
+    before = {split: evaluate(clone.model, split) for split in spans}
+    best, history = train_ppo(
+        clone.model,
+        training,
+        targets,
+        desk.ppo,
+        lambda model: evaluate(model, "validation").sharpe or 0.0,
+        lambda figures: say(iteration_line(figures, desk.ppo.iterations)),
+    )
+    say(f"ppo: best of the validated iterations is {best}")
+    spec = clone.spec.model_copy(update={"return_heads_trained": desk.ppo.auxiliary_losses})
+    metadata = {
+        "best_iteration": best,
+        "env_steps": history[-1].env_steps,
+        "steps_per_second": float(np.median([figures.steps_per_second for figures in history])),
+        "explained_variance": history[-1].explained_variance,
+        "entropy": history[-1].entropy,
+        "skipped_updates": history[-1].skipped_updates,
+        "auxiliary_losses_first": next(
+            (f.auxiliary_losses for f in history if f.iteration == 1), {}
+        ),
+        "auxiliary_losses_last": history[-1].auxiliary_losses,
+        "before": {split: p.model_dump() for split, p in before.items()},
+        "after": {split: evaluate(clone.model, split).model_dump() for split in spans},
+    }
+    with lake.build("ppo_policy", inputs, desk.resolved(), metadata) as directory:
+        save_policy(directory, Policy(clone.model, spec))
+        write_json(
+            directory / "history.json",
+            [figures.model_dump(exclude={"steps_per_second"}) for figures in history],
+        )
+    return lake.load("ppo_policy")
+
+
+def training_market(
+    desk: DeskConfig, market: PreparedMarket, dataset: pd.DataFrame, device: torch.device
+) -> TrainingMarket:
+    """The market with starts at the training rows that the regime filter kept."""
+    kept = torch.tensor(
+        dataset.loc[dataset["split"] == "train", "bar"].to_numpy(np.int64), device=device
+    )
+    return TrainingMarket(
+        market=SpotMarket.from_prepared(market, device),
+        params=SpotParams(market.rates, desk.account, desk.environment),
+        starts=allowed_starts(kept, desk.ppo.rollout_steps),
+    )
+
+
+def return_targets(
+    desk: DeskConfig, model: ActorCritic, dataset: pd.DataFrame, num_bars: int, device: torch.device
+) -> ReturnTargets:
+    """Targets by bar in units of the model's return scale; unknown outside the training rows."""
+    horizons = desk.dataset.horizons
+    train = dataset[dataset["split"] == "train"]
+    values = torch.full((num_bars, len(horizons)), torch.nan, device=device)
+    rows = torch.tensor(train["bar"].to_numpy(np.int64), device=device)
+    known = torch.tensor(dataset_arrays(dataset, horizons, "train").returns, device=device)
+    values[rows] = known / model.return_scale
+    return ReturnTargets(horizons, values)
+
+
+def split_span(dataset: pd.DataFrame, split: str) -> tuple[int, int]:
+    """First and last bar of a split."""
+    bars = dataset.loc[dataset["split"] == split, "bar"]
+    return int(bars.min()), int(bars.max())
+
+
+def evaluate_policy(
+    desk: DeskConfig, market: PreparedMarket, model: ActorCritic, span: tuple[int, int]
+) -> tuple[PolicyDecisions, Performance]:
+    """Walk a policy through a span at full costs."""
+    device = next(model.parameters()).device
+    exact = SpotMarket.from_prepared(market, device, torch.float64)
+    params = SpotParams(market.rates, desk.account, desk.environment)
+    decisions = decide(model, exact, params, *span)
+    _, performance = span_walk(market, desk.account, span[0], decisions.action, decisions.strength)
+    return decisions, performance
+
+
+def iteration_line(figures: PPOIteration, iterations: int) -> str:
+    """One iteration for people."""
+    if figures.iteration <= 0:
+        stage = f"ppo: critic warm-up {figures.iteration}"
+    else:
+        stage = f"ppo: iteration {figures.iteration}/{iterations}"
+    parts = [
+        f"{stage} return {figures.mean_return:+.3f} value loss {figures.value_loss:.3f}",
+        f"explained variance {figures.explained_variance:.2f}",
+    ]
+    if figures.entropy is not None:
+        parts.append(
+            f"entropy {figures.entropy:.3f} KL {figures.approx_kl:.4f} "
+            f"clipped {figures.clip_fraction:.3f}"
+        )
+    parts += [f"return head {h} {loss:.4f}" for h, loss in figures.auxiliary_losses.items()]
+    parts.append(f"{figures.steps_per_second:,.0f} steps/s")
+    if figures.validation_score is not None:
+        parts.append(f"validation Sharpe {figures.validation_score:.2f}")
+    return " | ".join(parts)
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """Warn of training that went badly."""
+    metadata = work.lake.load("ppo_policy").metadata
+    variance, skipped = metadata["explained_variance"], metadata["skipped_updates"]
+    return [
+        Check(
+            name="no_update_was_skipped",
+            passed=skipped == 0,
+            is_blocking=CHECKS["no_update_was_skipped"],
+            detail=f"{skipped} updates skipped for gradients that were not finite",
+            figures={"skipped": skipped},
+        ),
+        Check(
+            name="critic_explains_the_returns",
+            passed=variance > MIN_EXPLAINED_VARIANCE,
+            is_blocking=CHECKS["critic_explains_the_returns"],
+            detail=f"explained variance {variance:.2f}, above {MIN_EXPLAINED_VARIANCE}",
+            figures={"explained_variance": variance},
+        ),
+    ]

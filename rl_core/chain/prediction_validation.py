@@ -1,0 +1,146 @@
+"""prediction_validation: the gate. The only link that reads the test span."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rl_core.chain.ppo_policy import evaluate_policy, split_span
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.evaluation.gate import (
+    CHECK_NAMES,
+    Evidence,
+    GateReport,
+    Imitation,
+    judge,
+    measure_latencies,
+)
+from rl_core.evaluation.metrics import prediction_metrics
+from rl_core.evaluation.policy_walk import PolicyDecisions, buy_and_hold, span_walk
+from rl_core.evaluation.report import markdown, plot_equity, plot_predictions
+from rl_core.models.policy_file import Policy, load_policy
+from rl_core.offline.dataset import action_distribution, dataset_arrays
+from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
+from rl_core.serving.predict import decide_state
+from rl_core.training.cloning import Demonstrations, cloning_scores
+
+CHECKS = dict.fromkeys(CHECK_NAMES, True)
+
+
+def build_prediction_validation(work: Workplace) -> Artifact:
+    """Judge the policy on the test span and seal the report, whatever the verdict."""
+    desk, lake = work.desk, work.lake
+    inputs = {
+        name: lake.load(name)
+        for name in ("bars", "backtest_history", "offline_dataset", "ppo_policy")
+    }
+    policy = load_policy(lake.directory / "ppo_policy")
+    dataset, market = work.read_dataset("offline_dataset"), work.read_market()
+    test = dataset[dataset["split"] == "test"]
+    first, last = split_span(dataset, "test")
+    decisions, own = evaluate_policy(desk, market, policy.model, (first, last))
+    walk, _ = span_walk(market, desk.account, first, decisions.action, decisions.strength)
+    teacher_walk, teacher = span_walk(
+        market,
+        desk.account,
+        first,
+        test["action"].to_numpy(np.int8),
+        test["strength"].to_numpy(np.float64),
+    )
+    held_walk, held = span_walk(
+        market, desk.account, first, *buy_and_hold(len(test), desk.account.max_position)
+    )
+    evidence = gather_evidence(work, policy, dataset, decisions, walk.equity)
+    checks = judge(evidence, desk.gate)
+    predictions = decisions.predicted_returns if policy.spec.return_heads_trained else None
+    report = GateReport(
+        desk=desk.name,
+        policy=inputs["ppo_policy"].content,
+        test_start=str(test["timestamp"].iloc[0]),
+        test_end=str(test["timestamp"].iloc[-1]),
+        test_bars=len(test),
+        is_safe=all(check.passed for check in checks),
+        is_skilled=None,
+        checks=checks,
+        predictions={
+            horizon: prediction_metrics(prediction, target)
+            for horizon, prediction, target in zip(
+                evidence.horizons, predictions.T, evidence.targets.T, strict=True
+            )
+        }
+        if predictions is not None and np.isfinite(predictions).all()
+        else {},
+        performance={"policy": own, "teacher": teacher, "buy_and_hold": held},
+        actions=action_distribution(decisions.action),
+    )
+    metadata = {"is_safe": report.is_safe, "failed": [c.name for c in checks if not c.passed]}
+    with lake.build("prediction_validation", inputs, desk.resolved(), metadata) as directory:
+        write_json(directory / "report.json", report.model_dump(mode="json"))
+        (directory / "report.md").write_text(markdown(report))
+        curves = {
+            "policy": walk.equity,
+            "teacher": teacher_walk.equity,
+            "buy_and_hold": held_walk.equity,
+        }
+        write_plots(directory, test["timestamp"], evidence, curves)
+    return lake.load("prediction_validation")
+
+
+def gather_evidence(
+    work: Workplace,
+    policy: Policy,
+    dataset: pd.DataFrame,
+    decisions: PolicyDecisions,
+    equity: np.ndarray,
+) -> Evidence:
+    """Bring together what the checks look at."""
+    horizons = policy.spec.horizons
+    trained = policy.spec.return_heads_trained
+    state = decisions.states[-1]
+    return Evidence(
+        horizons=horizons,
+        predictions=decisions.predicted_returns if trained else None,
+        targets=dataset_arrays(dataset, horizons, "test").returns.astype(np.float64),
+        actions=decisions.action,
+        train=imitation(work, policy, dataset, "train"),
+        test=imitation(work, policy, dataset, "test"),
+        latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
+        account_error=float(np.abs(equity / decisions.equity - 1).max()),
+    )
+
+
+def imitation(work: Workplace, policy: Policy, dataset: pd.DataFrame, split: str) -> Imitation:
+    """How the policy imitates the teacher on the teacher's own states."""
+    arrays = dataset_arrays(dataset, policy.spec.horizons, split)
+    rows = Demonstrations.from_arrays(arrays, torch.device("cpu"))
+    scores = cloning_scores(policy.model, rows, work.desk.bc)
+    return Imitation(scores.imitation_loss, scores.accuracy)
+
+
+def write_plots(
+    directory: Path, timestamps: pd.Series, evidence: Evidence, equity: dict[str, np.ndarray]
+) -> None:
+    """Equity, and predicted against realised for each horizon."""
+    plot_equity(directory / "equity.png", timestamps, equity)
+    if evidence.predictions is None:
+        return
+    for horizon, prediction, target in zip(
+        evidence.horizons, evidence.predictions.T, evidence.targets.T, strict=True
+    ):
+        plot_predictions(directory / f"predictions_{horizon}.png", horizon, prediction, target)
+
+
+def read_report(work: Workplace) -> GateReport:
+    """The sealed report."""
+    work.lake.load("prediction_validation")
+    return GateReport.model_validate_json(
+        work.lake.path("prediction_validation", "report.json").read_text()
+    )
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """The checks of the sealed report."""
+    return read_report(work).checks

@@ -1,0 +1,37 @@
+"""What a desk's chain has come to: the table at the end of `make demo`."""
+
+from typing import Any
+
+from rl_core.chain.prediction_validation import read_report
+from rl_core.chain.workplace import Workplace
+
+
+def summarise_chain(work: Workplace) -> dict[str, Any]:
+    """Figures of every link, from its verified artefact.
+
+    Raises:
+        TollgateError: a link was not built, or was changed since.
+    """
+    names = (
+        "bars",
+        "backtest_history",
+        "offline_dataset",
+        "regime_dataset",
+        "bc_policy",
+        "ppo_policy",
+    )
+    figures = {name: work.lake.load(name).metadata for name in names}
+    report = read_report(work)
+    version = work.store.served("shadow")
+    return {
+        "desk": work.desk.name,
+        **figures,
+        "gate": report.model_dump(mode="json"),
+        "model": {
+            "version": version.manifest.version,
+            "stage": version.manifest.stage,
+            "directory": str(version.directory),
+            "is_of_this_chain": version.manifest.lineage
+            == work.lake.lineage("prediction_validation"),
+        },
+    }

@@ -1,0 +1,352 @@
+"""The commands. Library modules are imported inside them, so that `--help` answers at once."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rl_core.errors import TollgateError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="""Train trading agents and let only those through that prove themselves.
+
+The chain of a desk: bars → backtest_history → offline_dataset → regime_dataset → bc_policy →
+ppo_policy → prediction_validation → deployed_model. Dagster runs it every week; each link can
+be run here as well. Results go to standard output, progress to standard error.
+
+Exit codes: 0 done, 1 a check failed, 2 wrong input or usage (nothing was written).""",
+)
+models = typer.Typer(no_args_is_help=True, help="Deployed versions: list, show, roll back.")
+app.add_typer(models, name="models")
+
+Desk = Annotated[str, typer.Option("--desk", help="Name of the desk; `tollgate desks` lists them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto: CUDA if there is one.")]
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line on standard error and exit code 2."""
+    try:
+        app()
+    except TollgateError as error:
+        print(f"tollgate: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print a result for machines or for people."""
+    if as_json:
+        print(json.dumps(result, indent=2, allow_nan=False, default=str))
+    else:
+        show(result)
+
+
+@app.command()
+def desks(as_json: AsJson = False) -> None:
+    """List the desks and where their settings lie.
+
+    A desk is one YAML file in `rl_core/desks/` or in the folder that TOLLGATE_DESKS names.
+    """
+    from rl_core.cli import show
+    from rl_core.desk import desk_files, load_desk
+
+    rows = [
+        {"desk": name, "description": load_desk(name).description, "file": str(path)}
+        for name, path in desk_files().items()
+    ]
+    emit(rows, as_json, show.rows)
+
+
+@app.command()
+def settings(desk: Desk, as_json: AsJson = False) -> None:
+    """Print every setting of a desk, defaults included."""
+    from rl_core.cli import show
+    from rl_core.desk import load_desk
+
+    emit(load_desk(desk).resolved(), as_json, show.settings)
+
+
+@app.command()
+def bars(desk: Desk, as_json: AsJson = False) -> None:
+    """Read a desk's bars and print their quality report; exit 2 if they break the contract.
+
+    The report counts gaps, duplicates, rows out of order, OHLC contradictions, zero-volume,
+    stale and jumping bars, with row numbers in `--json`. Writes nothing.
+    """
+    from rl_core.chain.bars import quality_counts, read_source
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+    from rl_core.market.readers import checked_bars
+
+    work = Workplace.open(desk)
+    raw, report = read_source(work)
+    emit(
+        report.model_dump()
+        if as_json
+        else quality_counts(report) | {"gaps": report.model_dump()["gaps"]},
+        as_json,
+        show.quality,
+    )
+    checked_bars(raw, work.desk.bars)
+
+
+@app.command()
+def backtest(
+    desk: Desk,
+    start_date: Annotated[str | None, typer.Option(help="First day, 2018-01-31; UTC.")] = None,
+    end_date: Annotated[str | None, typer.Option(help="Last day, included.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the decisions to this Parquet file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the ensemble over a desk's bars and compare it with buy and hold, all costs paid.
+
+    Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
+    """
+    from rl_core.chain.backtest_history import run_backtest
+    from rl_core.cli import show
+    from rl_core.desk import PROJECT_ROOT, load_desk
+    from rl_core.market.readers import read_bars
+
+    config = load_desk(desk)
+    result = run_backtest(config, read_bars(config.bars, PROJECT_ROOT), start_date, end_date)
+    if output is not None:
+        if not output.parent.is_dir():
+            raise TollgateError(f"--output must lie in an existing folder, was {output}")
+        result.records.to_parquet(output, index=False)
+    records = result.records
+    summary = {
+        "desk": desk,
+        "start": str(records["timestamp"].iloc[0]),
+        "end": str(records["timestamp"].iloc[-1]),
+        "decisions": len(records),
+        "performance": {name: p.model_dump() for name, p in result.performance.items()},
+    }
+    emit(summary, as_json, show.backtest)
+
+
+@app.command()
+def build(
+    link: Annotated[
+        str,
+        typer.Argument(
+            help="bars, backtest_history, offline_dataset, regime_dataset or "
+            "prediction_validation; `bc` and `ppo` train, `deploy` deploys."
+        ),
+    ],
+    desk: Desk,
+    as_json: AsJson = False,
+) -> None:
+    """Build one link of the chain from those before it, as Dagster does."""
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+    from rl_core.cli.links import BUILDERS
+
+    if link not in BUILDERS:
+        raise TollgateError(f"link must be one of {', '.join(BUILDERS)}, was {link}")
+    work = Workplace.open(desk)
+    artifact = BUILDERS[link](work)
+    emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
+    if link == "offline_dataset" and not as_json:
+        show.dataset_sample(work)
+
+
+@app.command()
+def validate(desk: Desk, as_json: AsJson = False) -> None:
+    """Check the offline dataset on disk; exit 1 if a blocking check fails."""
+    from rl_core.chain.offline_dataset import run_checks
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    checks = run_checks(Workplace.open(desk))
+    emit([check.model_dump() for check in checks], as_json, show.checks)
+    if any(check.is_blocking and not check.passed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bc(
+    desk: Desk,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs; it stops early by itself.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a minibatch.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of AdamW.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    hidden_dim: Annotated[int | None, typer.Option(help="Width of the encoder.")] = None,
+    num_layers: Annotated[int | None, typer.Option(help="Layers of the encoder.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="After the encoder, 0 to below 1.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and minibatches.")] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Clone the ensemble's behaviour into a network and seal it as `bc_policy`.
+
+    Options that are left out come from the desk. Example: `tollgate bc --desk btc_spot --epochs 5`
+    """
+    from rl_core.chain.bc_policy import build_bc_policy
+    from rl_core.cli.links import train
+
+    train(
+        build_bc_policy,
+        desk,
+        {
+            "bc.epochs": epochs, "bc.batch_size": batch_size, "bc.learning_rate": lr,
+            "bc.weight_decay": weight_decay, "bc.seed": seed, "model.hidden_dim": hidden_dim,
+            "model.encoder_layers": num_layers, "model.dropout": dropout,
+        },
+        device,
+        as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def ppo(
+    desk: Desk,
+    iterations: Annotated[int | None, typer.Option(help="Rollouts to learn from.")] = None,
+    num_envs: Annotated[int | None, typer.Option(help="Accounts that trade at once.")] = None,
+    enable_auxiliary_losses: Annotated[
+        bool | None, typer.Option(help="Train the return heads too; without, predictions are null.")
+    ] = None,
+    aux_1h_coef: Annotated[
+        float | None, typer.Option(help="Weight of the 1h return head's loss.")
+    ] = None,
+    aux_24h_coef: Annotated[
+        float | None, typer.Option(help="Weight of the 24h return head's loss.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of rollouts and minibatches.")] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Improve the clone with PPO on the training span and seal it as `ppo_policy`.
+
+    The critic learns first, then both; the iteration that scores best on the validation span
+    is kept. Options that are left out come from the desk.
+    """
+    from rl_core.chain.ppo_policy import build_ppo_policy
+    from rl_core.cli.links import train
+    from rl_core.desk import load_desk
+
+    coefficients = dict(load_desk(desk).ppo.auxiliary_coefficients)
+    given = {"1h": aux_1h_coef, "24h": aux_24h_coef}
+    coefficients |= {horizon: value for horizon, value in given.items() if value is not None}
+    train(
+        build_ppo_policy,
+        desk,
+        {
+            "ppo.iterations": iterations, "ppo.num_envs": num_envs, "ppo.seed": seed,
+            "ppo.auxiliary_losses": enable_auxiliary_losses,
+            "ppo.auxiliary_coefficients": coefficients or None,
+        },
+        device,
+        as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def gate(desk: Desk, as_json: AsJson = False) -> None:
+    """Judge the trained policy on the test span and print every check; exit 1 if it is refused."""
+    from rl_core.chain.prediction_validation import build_prediction_validation, read_report
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    work = Workplace.open(desk)
+    build_prediction_validation(work)
+    report = read_report(work)
+    emit(report.model_dump(mode="json"), as_json, show.gate)
+    if not report.is_safe:
+        raise typer.Exit(1)
+
+
+@app.command()
+def deploy(desk: Desk, as_json: AsJson = False) -> None:
+    """Put the policy that passed the gate into the model store and serve it as `shadow`.
+
+    Refused, with a reason, when the gate failed or anything in the lineage was changed.
+    """
+    from rl_core.chain.deployed_model import deploy as deploy_policy
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    version = deploy_policy(Workplace.open(desk))
+    emit(show.version_row(version), as_json, show.settings)
+
+
+@app.command()
+def predict(
+    desk: Desk,
+    position: Annotated[
+        float, typer.Option(help="Value held / equity of the asking account.")
+    ] = 0.0,
+    days_since_trade: Annotated[
+        float | None, typer.Option(help="Of that account; left out: it never traded.")
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="champion or shadow; champion if there is one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the deployed model what to do at the close of the latest bar.
+
+    Verifies the hashes of the model before it is loaded.
+    """
+    from rl_core.chain.prediction import predict_latest
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    answer = predict_latest(Workplace.open(desk), position, days_since_trade, stage)
+    emit(answer, as_json, show.prediction)
+
+
+@app.command()
+def summary(desk: Desk, as_json: AsJson = False) -> None:
+    """Print what a desk's chain has come to, from bars to the served model."""
+    from rl_core.chain.summary import summarise_chain
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
+
+
+@models.command("list")
+def list_models(desk: Desk, as_json: AsJson = False) -> None:
+    """List a desk's versions, oldest first, and what the pointers serve."""
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    store = Workplace.open(desk).store
+    serving = {version: stage for stage, version in store.pointers().items()}
+    rows = [
+        show.version_row(store.version(name)) | {"serving": serving.get(name, "")}
+        for name in store.versions()
+    ]
+    emit(rows, as_json, show.rows)
+
+
+@models.command("show")
+def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
+    """Verify a version's hashes and print its model card, or with --json its manifest."""
+    from rl_core.chain.workplace import Workplace
+
+    found = Workplace.open(desk).store.version(version)
+    card = (found.directory / "model_card.md").read_text()
+    emit(found.manifest.model_dump(mode="json") if as_json else card, as_json, print)
+
+
+@models.command()
+def rollback(version: str, desk: Desk, as_json: AsJson = False) -> None:
+    """Serve an earlier version as `shadow` again, after its hashes were verified."""
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    store = Workplace.open(desk).store
+    store.point("shadow", version)
+    emit({"desk": desk, "shadow": version}, as_json, show.settings)

@@ -1,0 +1,202 @@
+"""How results look to a person."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rl_core.chain.workplace import Workplace
+from rl_core.evaluation.verdict import verdict
+from rl_core.registry.store import Version
+
+console = Console()
+
+
+def table(title: str, columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
+    """A table with a title."""
+    grid = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for position, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", no_wrap=position == 0)
+    for line in lines:
+        grid.add_row(*(text(cell) for cell in line))
+    console.print(grid)
+
+
+def text(value: Any) -> str:
+    """A cell: numbers rounded, None as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def rows(lines: Sequence[Mapping[str, Any]]) -> None:
+    """A list of records."""
+    if not lines:
+        console.print("none")
+        return
+    table("", list(lines[0]), [list(line.values()) for line in lines])
+
+
+def settings(values: Mapping[str, Any]) -> None:
+    """Nested settings as dotted names."""
+    table("", ["name", "value"], list(_dotted(values)))
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:
+    lines: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += _dotted(value, f"{prefix}{name}.")
+        else:
+            lines.append((f"{prefix}{name}", value))
+    return lines
+
+
+def quality(report: Mapping[str, Any]) -> None:
+    """The quality report, with the first gaps."""
+    gaps = report["gaps"]
+    table("bars", ["what", "value"], [(k, len(v) if k == "gaps" else v) for k, v in report.items()])
+    if gaps:
+        table("first gaps", ["from", "missing bars"], [list(gap.values()) for gap in gaps[:10]])
+
+
+def backtest(result: Mapping[str, Any]) -> None:
+    """Performance beside buy and hold."""
+    accounts(
+        f"{result['desk']}: {result['decisions']:,} decisions, {result['start'][:16]} to "
+        f"{result['end'][:16]}, all costs paid",
+        result["performance"],
+    )
+
+
+def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
+    """Accounts beside each other, a figure a line."""
+    figures = next(iter(performance.values()))
+    lines = [[name, *(p[name] for p in performance.values())] for name in figures]
+    table(title, ["", *performance], lines)
+
+
+def artifact(sealed: Mapping[str, Any]) -> None:
+    """A sealed link."""
+    table(
+        f"{sealed['name']} of {sealed['desk']}",
+        ["what", "value"],
+        list(_dotted(sealed["metadata"])),
+    )
+    console.print(f"content {sealed['content']}")
+
+
+def dataset_sample(work: Workplace) -> None:
+    """A few rows of the offline dataset."""
+    from rl_core.chain.offline_dataset import dataset_sample as sample
+
+    frame = sample(work)
+    table("samples", list(frame.columns), frame.to_numpy().tolist())
+
+
+def checks(results: Sequence[Mapping[str, Any]]) -> None:
+    """Checks with their verdicts."""
+    lines = [
+        [
+            r["name"],
+            "pass" if r["passed"] else "FAIL",
+            "yes" if r["is_blocking"] else "",
+            r["detail"],
+        ]
+        for r in results
+    ]
+    table("checks", ["check", "verdict", "blocking", "detail"], lines)
+
+
+def gate(report: Mapping[str, Any]) -> None:
+    """The gate's verdict."""
+    checks(report["checks"])
+    accounts(
+        f"test span: {report['test_bars']:,} bars, {report['test_start'][:16]} to "
+        f"{report['test_end'][:16]}, all costs paid",
+        report["performance"],
+    )
+    console.print(verdict(report), soft_wrap=True)
+
+
+def version_row(version: Version) -> dict[str, Any]:
+    """A version in one line."""
+    m = version.manifest
+    return {
+        "version": m.version,
+        "stage": m.stage,
+        "created": m.created_at,
+        "bars to": m.data.last_bar,
+        "test return": m.metrics["test"]["policy"]["total_return"],
+        "buy and hold": m.metrics["test"]["buy_and_hold"]["total_return"],
+    }
+
+
+def prediction(answer: Mapping[str, Any]) -> None:
+    """One decision."""
+    lines = [line for line in _dotted(answer) if line[0] != "reasons"]
+    table(f"{answer['desk']} at the close of {answer['timestamp']}", ["what", "value"], lines)
+
+
+def summary(result: Mapping[str, Any]) -> None:
+    """The chain from bars to the served model, and what to try next."""
+    desk = result["desk"]
+    table(f"{desk}: from bars to a deployed model", ["link", "result"], _summary_lines(result))
+    gate(result["gate"])
+    console.print(
+        f"\nNext: [bold]make ui[/bold] shows the lineage and these runs on http://127.0.0.1:3000\n"
+        f"      tollgate predict --desk {desk}\n"
+        f"      tollgate backtest --desk {desk} --start-date 2018-01-01 --end-date 2018-12-31\n"
+        f"      tollgate models list --desk {desk}",
+        soft_wrap=True,
+    )
+
+
+def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    bars, history, dataset = (result[n] for n in ("bars", "backtest_history", "offline_dataset"))
+    regime, model = result["regime_dataset"], result["model"]
+    cloned, ppo = result["bc_policy"]["validation"], result["ppo_policy"]
+    before, after = ppo["before"]["validation"], ppo["after"]["validation"]
+    teacher, held = history["ensemble"]["total_return"], history["buy_and_hold"]["total_return"]
+    shares = ", ".join(
+        f"{n} {count / dataset['rows']:.1%}" for n, count in dataset["actions"].items()
+    )
+    return [
+        (
+            "bars",
+            f"{bars['rows']:,} of {bars['symbol']}, {bars['start'][:16]} to {bars['end'][:16]}, "
+            f"{bars['missing_bars']} missing, {bars['zero_volume_rows']} without volume",
+        ),
+        (
+            "backtest_history",
+            f"{history['decisions']:,} decisions; ensemble {teacher:+.1%}, "
+            f"buy and hold {held:+.1%}, all costs paid",
+        ),
+        ("offline_dataset", f"{dataset['rows']:,} rows; {shares}"),
+        (
+            "regime_dataset",
+            f"mode {regime['mode']}: {regime['train_rows']:,} of "
+            f"{regime['train_rows_before']:,} training rows",
+        ),
+        (
+            "bc_policy",
+            f"validation accuracy {cloned['accuracy']:.3f}, balanced "
+            f"{cloned['balanced_accuracy']:.3f}, majority class {cloned['majority_share']:.3f}",
+        ),
+        (
+            "ppo_policy",
+            f"{ppo['env_steps']:,} steps at {ppo['steps_per_second']:,.0f}/s; validation return "
+            f"{before['total_return']:+.1%} as cloned, {after['total_return']:+.1%} after",
+        ),
+        (
+            "deployed_model",
+            f"{model['version']}, stage {model['stage']}"
+            + ("" if model["is_of_this_chain"] else " (of an earlier run)"),
+        ),
+    ]

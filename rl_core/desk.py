@@ -1,0 +1,213 @@
+"""A desk: one trading problem, in one YAML file that holds only what differs from the defaults.
+
+Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rl_core.backtest.engine import AccountConfig
+from rl_core.backtest.preparation import PreparationConfig
+from rl_core.ensemble.vote import EnsembleConfig
+from rl_core.envs.config import SpotEnvConfig
+from rl_core.errors import TollgateError
+from rl_core.evaluation.config import GateConfig
+from rl_core.features.regimes import RegimeConfig
+from rl_core.features.sentiment import SentimentConfig
+from rl_core.market.bars import BarsConfig
+from rl_core.market.quality import QualityConfig
+from rl_core.market.splits import SplitConfig
+from rl_core.models.config import ModelConfig
+from rl_core.offline.dataset import DatasetConfig
+from rl_core.offline.regime_filter import RegimeFilterConfig
+from rl_core.trading.costs import CostConfig
+from rl_core.training.config import CloningConfig, PPOConfig
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PACKAGED_DESKS = Path(__file__).parent / "desks"
+
+
+class RetrainConfig(BaseModel):
+    """When the whole chain runs by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = "0 6 * * 1"
+    timezone: str = "UTC"
+    is_enabled: bool = True
+
+
+class DeskConfig(BaseModel):
+    """Everything that defines a desk."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = ""
+    owners: tuple[str, ...] = ("team:quant",)
+    bars: BarsConfig
+    quality: QualityConfig = QualityConfig()
+    sentiment: SentimentConfig = SentimentConfig()
+    regimes: RegimeConfig = RegimeConfig()
+    splits: SplitConfig = SplitConfig()
+    costs: CostConfig = CostConfig()
+    account: AccountConfig = AccountConfig()
+    ensemble: EnsembleConfig = EnsembleConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    regime_filter: RegimeFilterConfig = RegimeFilterConfig()
+    environment: SpotEnvConfig = SpotEnvConfig()
+    model: ModelConfig = ModelConfig()
+    bc: CloningConfig = CloningConfig()
+    ppo: PPOConfig = PPOConfig()
+    gate: GateConfig = GateConfig()
+    retrain: RetrainConfig = RetrainConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        horizons, purge = self.dataset.horizons, self.splits.purge
+        if any(pd.Timedelta(horizon) > pd.Timedelta(purge) for horizon in horizons):
+            raise ValueError(
+                f"splits.purge must be at least the longest of {horizons}, was {purge}"
+            )
+        if unknown := set(self.ppo.auxiliary_coefficients) - set(horizons):
+            raise ValueError(
+                f"ppo.auxiliary_coefficients must name {horizons}, was {sorted(unknown)}"
+            )
+        if self.model.gru_layers:
+            raise ValueError("model.gru_layers must be 0: PPO trains no recurrent network yet")
+        return self
+
+    @property
+    def preparation(self) -> PreparationConfig:
+        """The parts that shape a prepared market."""
+        return PreparationConfig(
+            interval_ns=self.bars.interval_ns,
+            quality=self.quality,
+            sentiment=self.sentiment,
+            costs=self.costs,
+            root=PROJECT_ROOT,
+        )
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting, defaults included, as JSON."""
+        return self.model_dump(mode="json")
+
+    def with_settings(self, settings: dict[str, Any]) -> Self:
+        """A copy with some settings replaced and everything validated again.
+
+        Args:
+            settings: dotted path -> value, such as `{"ppo.iterations": 20}`; None is left out.
+        """
+        changed = self.resolved()
+        for path, value in settings.items():
+            if value is not None:
+                *parents, leaf = path.split(".")
+                branch = changed
+                for parent in parents:
+                    branch = branch[parent]
+                branch[leaf] = value
+        return _validated(type(self), changed, "the command line")
+
+
+def desk_files() -> dict[str, Path]:
+    """Desk name -> its YAML file.
+
+    Raises:
+        TollgateError: TOLLGATE_DESKS is no folder, or two files have one name.
+    """
+    folders = [PACKAGED_DESKS]
+    if extra := os.environ.get("TOLLGATE_DESKS"):
+        folders.append(Path(extra))
+        if not folders[-1].is_dir():
+            raise TollgateError(f"TOLLGATE_DESKS must be a folder, was {extra}")
+    files: dict[str, Path] = {}
+    for path in [file for folder in folders for file in sorted(folder.glob("*.yaml"))]:
+        if path.stem in files:
+            raise TollgateError(
+                f"desk names must differ, was {path.stem} in {files[path.stem]} and {path}"
+            )
+        files[path.stem] = path
+    return files
+
+
+def load_desk(name: str) -> DeskConfig:
+    """Read and validate a desk by name.
+
+    Raises:
+        TollgateError: no such desk, or its file is wrong; one line says what and where.
+    """
+    files = desk_files()
+    if name not in files:
+        raise TollgateError(f"desk must be one of {', '.join(files)}, was {name}")
+    path = files[name]
+    settings = read_yaml(path)
+    if settings.setdefault("name", name) != name:
+        raise TollgateError(f"name in {path} must be {name}, like the file, was {settings['name']}")
+    return _validated(DeskConfig, settings, str(path))
+
+
+def load_desks() -> list[DeskConfig]:
+    """Every desk."""
+    return [load_desk(name) for name in desk_files()]
+
+
+def data_root() -> Path:
+    """Where artefacts and models are kept: TOLLGATE_DATA, or `data/` of the project."""
+    return Path(os.environ.get("TOLLGATE_DATA", PROJECT_ROOT / "data"))
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _validated(model: type[Model], settings: dict[str, Any], where: str) -> Model:
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"]) or "the desk"
+        must = "be a known setting" if first["type"] == "extra_forbidden" else first["msg"]
+        must = must.removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        was = "" if first["type"] in {"missing", "value_error"} else f", was {first['input']!r}"
+        raise TollgateError(f"{where}: {setting}: {must}{was}{more}") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without its traps: no repeated keys, which otherwise win silently, and no aliases."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if repeated := next((key for i, key in enumerate(keys) if key in keys[:i]), None):
+            raise yaml.MarkedYAMLError(
+                problem=f"key {repeated} stands twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping strictly.
+
+    Raises:
+        TollgateError: with file and line.
+    """
+    try:
+        loaded = yaml.load(path.read_text(), Loader=_StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise TollgateError(f"{path}{line} must be plain YAML: {problem}") from None
+    if not isinstance(loaded, dict):
+        raise TollgateError(f"{path} must hold settings by name, was {type(loaded).__name__}")
+    return loaded

@@ -1,0 +1,1 @@
+"""The rule-based teacher: analysts and their weighted vote."""

@@ -1,0 +1,1 @@
+"""Batched trading environments: pure steps, and the vector environment around them."""

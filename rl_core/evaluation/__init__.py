@@ -1,0 +1,1 @@
+"""Evaluation: policies walked through a span, prediction metrics, the gate and its report."""

@@ -1,0 +1,1 @@
+"""From bars to the 34-feature state: indicators, volatility regimes, sentiment, the state table."""

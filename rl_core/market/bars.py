@@ -1,0 +1,164 @@
+"""The bar contract: what every reader must deliver and everything downstream may rely on.
+
+A frame of bars has the columns `timestamp` (datetime64[ns, UTC], the interval's opening time,
+strictly increasing), `open high low close` (float64, > 0, low <= open, close <= high) and
+`volume` (float64, >= 0). Shapes: B bars.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rl_core.errors import TollgateError
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
+
+LARGEST_FLOAT32 = 3.4e38  # beyond it a price turns to infinity on the device
+
+
+class BarsConfig(BaseModel):
+    """Where a desk's bars come from and what their columns are called there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(description="relative to the project's root, or absolute")
+    format: Literal["csv", "parquet", "duckdb"] | None = Field(
+        default=None, description="by the file's ending when left out"
+    )
+    symbol: str = Field(
+        min_length=1, description="keeps only these rows if there is a symbol column"
+    )
+    interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="contract name -> name in the file, where they differ"
+    )
+    timestamp_format: str | None = Field(
+        default=None, description="strptime format; ISO 8601 when left out"
+    )
+    timezone: str = Field(default="UTC", description="of timestamps that carry none")
+    skip_rows: int = Field(default=0, ge=0, description="title lines above a CSV's header")
+    sort: bool = Field(
+        default=False, description="put rows that are out of order into order, and report them"
+    )
+    table: str | None = Field(default=None, description="table or view in a DuckDB file")
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if unknown := sorted(set(self.columns) - {*COLUMNS, "symbol"}):
+            known = ", ".join([*COLUMNS, "symbol"])
+            raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
+        if pd.Timedelta(self.interval) <= pd.Timedelta(0):
+            raise ValueError(f"interval must be positive, was {self.interval}")
+        return self
+
+    def name_in_file(self, column: str) -> str:
+        """The file's own name of a contract column."""
+        return self.columns.get(column, column)
+
+    @property
+    def interval_ns(self) -> int:
+        """A bar's length in nanoseconds."""
+        return pd.Timedelta(self.interval).value
+
+
+def nanoseconds(timestamps: pd.Series) -> NDArray[np.int64]:
+    """Timestamps as (B,) nanoseconds since 1970, UTC."""
+    return timestamps.dt.as_unit("ns").astype("int64").to_numpy()
+
+
+def describe_rows(rows: NDArray[np.int64] | list[int], limit: int = 5) -> str:
+    """`rows 3, 4, 5 and 12 more`: row numbers as an error message shows them."""
+    shown = ", ".join(str(row) for row in rows[:limit])
+    more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+    return f"{'row' if len(rows) == 1 else 'rows'} {shown}{more}"
+
+
+_POSITIVE = pa.Check.in_range(0, LARGEST_FLOAT32, include_min=False)
+_SCHEMA = pa.DataFrameSchema(
+    {
+        "timestamp": pa.Column("datetime64[ns, UTC]"),
+        **{name: pa.Column("float64", _POSITIVE) for name in PRICE_COLUMNS},
+        "volume": pa.Column("float64", pa.Check.in_range(0, LARGEST_FLOAT32)),
+    },
+    strict=True,
+    ordered=True,
+)
+_BOUNDS = dict.fromkeys(PRICE_COLUMNS, "a finite number > 0") | {"volume": "a finite number >= 0"}
+
+
+def require_bar_contract(
+    bars: pd.DataFrame, row_numbers: NDArray[np.int64] | None = None
+) -> pd.DataFrame:
+    """Return the bars unchanged, or say what is wrong with them.
+
+    Args:
+        bars: frame with the contract's columns.
+        row_numbers: (B,) where each row stands in its file, for the messages.
+
+    Raises:
+        TollgateError: on the first class of defect, with the row numbers.
+    """
+    if bars.empty:
+        raise TollgateError("bars must have at least one row, was an empty table")
+    numbers = np.arange(len(bars)) if row_numbers is None else row_numbers
+    _require_values(bars, numbers)
+    _require_order(bars, numbers)
+    for rule, rows in ohlc_contradictions(bars).items():
+        if len(rows):
+            raise TollgateError(f"bars must have {rule}, was not in {describe_rows(numbers[rows])}")
+    return bars
+
+
+def ohlc_contradictions(bars: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    """Row positions that break `low <= open, close <= high`, by rule."""
+    highest_inside = bars[["open", "close"]].max(axis=1)
+    lowest_inside = bars[["open", "close"]].min(axis=1)
+    return {
+        "high >= open and close": np.flatnonzero(bars["high"] < highest_inside),
+        "low <= open and close": np.flatnonzero(bars["low"] > lowest_inside),
+    }
+
+
+def _require_values(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
+    """Types and ranges by pandera, retold as one line."""
+    try:
+        _SCHEMA.validate(bars, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        first: dict[str, Any] = cases.iloc[0].to_dict()
+        column = first["column"] if first["column"] in bars.columns else first["failure_case"]
+        if first["index"] is None or pd.isna(first["index"]):
+            raise TollgateError(
+                f"bars column {column} must satisfy {first['check']}, was {first['failure_case']}"
+            ) from None
+        same = cases[(cases["column"] == column)]
+        rows = numbers[np.unique(same["index"].to_numpy(dtype=np.int64))]
+        must = _BOUNDS.get(str(column), "a timestamp")
+        raise TollgateError(
+            f"bars column {column} must be {must}, was {first['failure_case']} "
+            f"({describe_rows(rows)})"
+        ) from None
+
+
+def _require_order(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
+    timestamps = bars["timestamp"]
+    ns = nanoseconds(timestamps)
+    wrong = np.flatnonzero(np.diff(ns) <= 0)
+    if not len(wrong):
+        return
+    row = int(wrong[0])
+    if ns[row] == ns[row + 1]:
+        was = f"{timestamps.iloc[row]:%Y-%m-%d %H:%M} twice"
+    else:
+        was = (
+            f"{timestamps.iloc[row + 1]:%Y-%m-%d %H:%M} after {timestamps.iloc[row]:%Y-%m-%d %H:%M}"
+        )
+    more = f", and {len(wrong) - 1} more such places" if len(wrong) > 1 else ""
+    rows = describe_rows(numbers[row : row + 2])
+    raise TollgateError(f"bars must be strictly increasing in time, was {was} ({rows}){more}")

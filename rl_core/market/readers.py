@@ -1,0 +1,188 @@
+"""Readers for CSV, Parquet and DuckDB tables into the frame that the bar contract describes.
+
+They parse and rename; they repair nothing unasked. A file that runs newest first is turned round,
+since that is an order and not a defect; rows out of order are an error unless the desk says
+`sort: true`, and then the quality report lists them. Shapes: B bars.
+"""
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.errors import TollgateError
+from rl_core.market.bars import (
+    COLUMNS,
+    PRICE_COLUMNS,
+    BarsConfig,
+    describe_rows,
+    nanoseconds,
+    require_bar_contract,
+)
+
+_FORMATS = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".duckdb": "duckdb",
+    ".db": "duckdb",
+}
+
+
+@dataclass(frozen=True)
+class RawBars:
+    """Parsed but not yet checked bars."""
+
+    frame: pd.DataFrame  # (B,) the contract's columns
+    row_numbers: NDArray[np.int64]  # (B,) line in a CSV, else the row counted from 0
+    was_newest_first: bool
+
+    def take(self, order: NDArray[np.int64]) -> Self:
+        """The same bars in another order."""
+        frame = self.frame.iloc[order].reset_index(drop=True)
+        return replace(self, frame=frame, row_numbers=self.row_numbers[order])
+
+
+def read_bars(config: BarsConfig, root: Path) -> pd.DataFrame:
+    """Read a desk's bars and hold them to the contract.
+
+    Raises:
+        TollgateError: the file cannot be read, or its bars break the contract.
+    """
+    return checked_bars(read_raw_bars(config, root), config)
+
+
+def checked_bars(raw: RawBars, config: BarsConfig) -> pd.DataFrame:
+    """Hold raw bars to the contract, in time order if the desk asks for it.
+
+    Raises:
+        TollgateError: the bars break the contract.
+    """
+    if config.sort:
+        raw = raw.take(np.argsort(nanoseconds(raw.frame["timestamp"]), kind="stable"))
+    return require_bar_contract(raw.frame, raw.row_numbers)
+
+
+def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
+    """Read without holding to the contract: what the quality report looks at.
+
+    Raises:
+        TollgateError: no such file or column, or a cell that is not a number or a time.
+    """
+    path = root / config.path
+    if not path.is_file():
+        raise TollgateError(f"bars must come from an existing file, was {path}")
+    table, first_row = _read_table(config, path)
+    table = _select_columns(table, config, path, first_row)
+    frame = pd.DataFrame({"timestamp": _parse_timestamps(table["timestamp"], config, first_row)})
+    for column in (*PRICE_COLUMNS, "volume"):
+        frame[column] = _parse_numbers(table[column], column, first_row)
+    steps = np.diff(nanoseconds(frame["timestamp"]))
+    newest_first = bool((steps < 0).sum() > (steps > 0).sum())
+    raw = RawBars(frame, np.arange(len(frame)) + first_row, newest_first)
+    return raw.take(np.arange(len(frame))[::-1]) if newest_first else raw
+
+
+def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, int]:
+    kind = config.format or _FORMATS.get(path.suffix.lower())
+    try:
+        if kind == "csv":
+            return _read_csv(path, config.skip_rows), config.skip_rows + 2
+        if kind == "parquet":
+            return pd.read_parquet(path).reset_index(drop=True), 0
+        if kind == "duckdb":
+            return _read_duckdb(config, path), 0
+    except (
+        pd.errors.EmptyDataError,
+        pd.errors.ParserError,
+        UnicodeDecodeError,
+        OSError,
+        duckdb.Error,
+    ) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TollgateError(f"bars must be a readable {kind} file, was {path}: {reason}") from None
+    raise TollgateError(f"bars must be csv, parquet or duckdb, was {path.name}: set bars.format")
+
+
+def _read_csv(path: Path, skip_rows: int) -> pd.DataFrame:
+    """All cells as text: pandas would turn a ticker NA into NaN and keep 1_000 as a string."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop the extra cells
+        try:
+            return pd.read_csv(
+                path, skiprows=skip_rows, dtype=str, keep_default_na=False, index_col=False
+            )
+        except pd.errors.ParserWarning:
+            raise TollgateError(
+                f"{path.name} must have as many column names as cells in line {skip_rows + 1}, had "
+                "fewer: set bars.skip_rows if a title line comes first"
+            ) from None
+
+
+def _read_duckdb(config: BarsConfig, path: Path) -> pd.DataFrame:
+    if config.table is None:
+        raise TollgateError(f"bars.table must name a table of {path.name}, was not set")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.table(config.table).to_arrow_table().to_pandas()
+
+
+def _select_columns(
+    table: pd.DataFrame, config: BarsConfig, path: Path, first_row: int
+) -> pd.DataFrame:
+    symbol = config.name_in_file("symbol")
+    missing = [name for name in map(config.name_in_file, COLUMNS) if name not in table.columns]
+    if missing:
+        hint = ", or bars.skip_rows if a title line comes first" if first_row else ""
+        raise TollgateError(
+            f"{path.name} must have the columns {', '.join(map(config.name_in_file, COLUMNS))}, "
+            f"was without {', '.join(missing)} (it has {', '.join(map(str, table.columns))}): "
+            f"set bars.columns{hint}"
+        )
+    if symbol in table.columns:
+        others = np.flatnonzero((table[symbol] != config.symbol).to_numpy())
+        if len(others):
+            raise TollgateError(
+                f"bars must all be of symbol {config.symbol}, "
+                f"was {table[symbol].iloc[others[0]]} ({describe_rows(others + first_row)})"
+            )
+    return pd.DataFrame({name: table[config.name_in_file(name)] for name in COLUMNS})
+
+
+def _parse_timestamps(column: pd.Series, config: BarsConfig, first_row: int) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(column):
+        raise TollgateError(
+            f"timestamps must be times, was the number {column.iloc[0]} (row {first_row}): "
+            "convert epochs to UTC times first, since their unit cannot be told for sure"
+        )
+    parsed = pd.to_datetime(column, format=config.timestamp_format or "ISO8601", errors="coerce")
+    bad = np.flatnonzero(parsed.isna())
+    if len(bad):
+        expected = config.timestamp_format or "ISO 8601"
+        raise TollgateError(
+            f"timestamps must read as {expected}, was {column.iloc[bad[0]]!r} "
+            f"({describe_rows(bad + first_row)})"
+        )
+    if parsed.dt.tz is None:
+        try:
+            parsed = parsed.dt.tz_localize(config.timezone)
+        except ValueError as error:  # an hour that the clock change skips or repeats
+            raise TollgateError(
+                f"timestamps must exist once in {config.timezone}, was {error}"
+            ) from None
+    return parsed.dt.tz_convert("UTC").dt.as_unit("ns")
+
+
+def _parse_numbers(column: pd.Series, name: str, first_row: int) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise TollgateError(
+            f"bars column {name} must hold finite numbers, was {column.iloc[bad[0]]!r} "
+            f"({describe_rows(bad + first_row)})"
+        )
+    return numbers

@@ -1,0 +1,89 @@
+"""A policy on disk: weights as safetensors, and what they mean as JSON. No pickle anywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from rl_core.errors import TollgateError
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.state import STATE_NAMES
+from rl_core.models.actor_critic import ActorCritic
+from rl_core.models.config import ModelConfig
+from rl_core.trading.accounts import ACTIONS
+
+WEIGHTS = "policy.safetensors"
+SPEC = "policy.json"
+
+
+class PolicySpec(BaseModel):
+    """What a policy's numbers mean; enough to build the network and its inputs again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelConfig
+    features: tuple[str, ...] = STATE_NAMES
+    actions: tuple[str, ...] = ACTIONS
+    horizons: tuple[str, ...]
+    return_heads_trained: bool
+    thresholds: RegimeThresholds
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A network and its meaning."""
+
+    model: ActorCritic
+    spec: PolicySpec
+
+
+def new_model(spec: PolicySpec) -> ActorCritic:
+    """An untrained network of the spec's shape."""
+    return ActorCritic(len(spec.features), len(spec.actions), len(spec.horizons), spec.model)
+
+
+def save_policy(directory: Path, policy: Policy) -> None:
+    """Write weights and spec into a directory."""
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in policy.model.state_dict().items()
+    }
+    save_file(weights, directory / WEIGHTS)
+    (directory / SPEC).write_text(policy.spec.model_dump_json(indent=2) + "\n")
+
+
+def load_policy(directory: Path, device: torch.device | str = "cpu") -> Policy:
+    """Read a policy back, in evaluation mode.
+
+    Raises:
+        TollgateError: a file is missing or half-written, or the weights are of another shape.
+    """
+    if missing := [name for name in (SPEC, WEIGHTS) if not (directory / name).is_file()]:
+        raise TollgateError(
+            f"a policy must have {SPEC} and {WEIGHTS}, was without {', '.join(missing)} "
+            f"in {directory}"
+        )
+    try:
+        spec = PolicySpec.model_validate_json((directory / SPEC).read_text())
+        weights = load_file(directory / WEIGHTS, device=str(device))
+    except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise TollgateError(f"the policy in {directory} must be whole, was not: {reason}") from None
+    if spec.features != STATE_NAMES:
+        raise TollgateError(
+            f"the policy in {directory} must read this version's features, was {spec.features}"
+        )
+    model = new_model(spec).to(device)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if expected != found:
+        name = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
+        raise TollgateError(
+            f"weights must fit the network in {directory}, was {name} of shape "
+            f"{found.get(name)} for {expected.get(name)}"
+        )
+    model.load_state_dict(weights)
+    return Policy(model.eval(), spec)

@@ -1,0 +1,1 @@
+"""The offline dataset: targets, assembly, validation, regime filter."""

@@ -1,0 +1,176 @@
+"""Checks between the offline dataset and whatever learns from it.
+
+They read the files as they lie on disk, so that what was changed after it was written is found
+too. Shapes: N rows, H horizons.
+"""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.backtest.preparation import PreparationConfig, prepare_market
+from rl_core.checks import Check
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.state import MARKET_NAMES
+from rl_core.market.bars import describe_rows
+from rl_core.offline.dataset import DatasetConfig
+from rl_core.offline.targets import horizon_ns
+
+CHECK_NAMES = {  # name -> is it blocking?
+    "targets_are_not_infinite": False,
+    "unknown_targets_are_few": False,
+    "known_targets_are_within_100_percent": True,
+    "targets_vary": False,
+    "moments_match_the_bars": False,
+    "targets_agree_with_prices_in_sql": True,
+    "no_feature_sees_the_future": True,
+}
+
+
+def validate_dataset(
+    dataset_path: Path,
+    bars_path: Path,
+    config: DatasetConfig,
+    preparation: PreparationConfig,
+    thresholds: RegimeThresholds,
+) -> list[Check]:
+    """Run every check of CHECK_NAMES, in that order."""
+    dataset, bars = pd.read_parquet(dataset_path), pd.read_parquet(bars_path)
+    targets = dataset[[f"return_{horizon}" for horizon in config.horizons]].to_numpy(np.float64)
+    return [
+        check_infinity(targets),
+        check_unknown(targets, config),
+        check_range(targets),
+        check_variation(targets, config),
+        check_moments(targets, bars, config),
+        check_sql(dataset_path, bars_path, config.horizons),
+        check_lookahead(dataset, bars, config, preparation, thresholds),
+    ]
+
+
+def _check(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
+    return Check(
+        name=name, passed=passed, is_blocking=CHECK_NAMES[name], detail=detail, figures=figures
+    )
+
+
+def check_infinity(targets: NDArray[np.float64]) -> Check:
+    """No target may be infinite; unknown is NaN."""
+    rows = np.flatnonzero(np.isinf(targets).any(axis=1))
+    detail = f"infinite in {describe_rows(rows)}" if len(rows) else "no target is infinite"
+    return _check("targets_are_not_infinite", not len(rows), detail, rows=len(rows))
+
+
+def check_unknown(targets: NDArray[np.float64], config: DatasetConfig) -> Check:
+    """The share of unknown targets stays below the limit at every horizon."""
+    shares = np.isnan(targets).mean(axis=0)
+    detail = f"largest unknown share {shares.max():.4f}, limit {config.max_unknown_share}"
+    named = dict(zip(config.horizons, shares.tolist(), strict=True))
+    return _check(
+        "unknown_targets_are_few", bool(shares.max() <= config.max_unknown_share), detail, **named
+    )
+
+
+def check_range(targets: NDArray[np.float64]) -> Check:
+    """Known targets lie within +-100%."""
+    rows = np.flatnonzero((np.abs(np.nan_to_num(targets, nan=0.0, posinf=np.inf)) > 1).any(axis=1))
+    detail = f"beyond +-100% in {describe_rows(rows)}" if len(rows) else "all within +-100%"
+    return _check("known_targets_are_within_100_percent", not len(rows), detail, rows=len(rows))
+
+
+def check_variation(targets: NDArray[np.float64], config: DatasetConfig) -> Check:
+    """Known targets are not all alike."""
+    spreads = [
+        float(np.nanstd(column)) if np.isfinite(column).any() else 0.0 for column in targets.T
+    ]
+    named = {f"sd_{h}": sd for h, sd in zip(config.horizons, spreads, strict=True)}
+    return _check(
+        "targets_vary", min(spreads) > 0, f"smallest standard deviation {min(spreads):.6f}", **named
+    )
+
+
+def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: DatasetConfig) -> Check:
+    """Mean and standard deviation agree with those of the bars' own returns, in the bars' sd."""
+    close = bars.set_index("timestamp")["close"]
+    worst = 0.0
+    for horizon, column in zip(config.horizons, targets.T, strict=True):
+        own = close.shift(freq=-pd.Timedelta(horizon)).reindex(close.index) / close - 1
+        mean_error = abs(np.nanmean(column) - own.mean()) / own.std()
+        worst = max(worst, mean_error, abs(np.nanstd(column) / own.std() - 1))
+    detail = f"largest difference {worst:.4f} sd, limit {config.max_moment_error}"
+    return _check(
+        "moments_match_the_bars", bool(worst <= config.max_moment_error), detail, worst=float(worst)
+    )
+
+
+_SQL = """
+    WITH dataset AS (
+        SELECT file_row_number AS row, {target} AS target,
+               epoch_us(timestamp::TIMESTAMPTZ) AS time
+        FROM read_parquet($dataset, file_row_number = true)
+    ), bars AS (
+        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close FROM read_parquet($bars)
+    )
+    SELECT row FROM dataset
+    LEFT JOIN bars now ON now.time = dataset.time
+    LEFT JOIN bars later ON later.time = dataset.time + $horizon_us
+    WHERE CASE
+        WHEN later.close IS NULL THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
+        ELSE coalesce(
+            isnan(target) OR abs(target - (later.close / now.close - 1)) > 1e-6, true
+        )
+    END
+    ORDER BY row
+"""
+
+
+def check_sql(dataset_path: Path, bars_path: Path, horizons: tuple[str, ...]) -> Check:
+    """Targets equal those that SQL finds in the bars' file, unknown ones included."""
+    wrong: list[int] = []
+    with duckdb.connect() as connection:
+        for horizon in horizons:
+            parameters = {
+                "dataset": str(dataset_path),
+                "bars": str(bars_path),
+                "horizon_us": horizon_ns(horizon) // 1000,
+            }
+            query = _SQL.format(target=f'"return_{horizon}"')
+            wrong += [row for (row,) in connection.execute(query, parameters).fetchall()]
+    rows = sorted(set(wrong))
+    detail = f"differ in {describe_rows(rows)}" if rows else f"agree at {', '.join(horizons)}"
+    return _check("targets_agree_with_prices_in_sql", not rows, detail, rows=len(rows))
+
+
+def check_lookahead(
+    dataset: pd.DataFrame,
+    bars: pd.DataFrame,
+    config: DatasetConfig,
+    preparation: PreparationConfig,
+    thresholds: RegimeThresholds,
+) -> Check:
+    """Market features recomputed on bars that end at the decision equal the stored ones.
+
+    The thresholds are those fitted on train: they are parameters, known before validation begins.
+    """
+    probes = np.unique(np.linspace(0, len(dataset) - 1, config.lookahead_probes).astype(int))
+    leaking = [
+        int(row)
+        for row in probes
+        if not np.array_equal(
+            prepare_market(
+                bars[: int(dataset["bar"].iloc[row]) + 1], preparation, thresholds
+            ).features[-1],
+            dataset[list(MARKET_NAMES)].iloc[row].to_numpy(dtype=np.float32),
+        )
+    ]
+    detail = (
+        f"future seen in {describe_rows(leaking)}"
+        if leaking
+        else f"none at {len(probes)} probed bars"
+    )
+    return _check(
+        "no_feature_sees_the_future", not leaking, detail, rows=len(leaking), probes=len(probes)
+    )

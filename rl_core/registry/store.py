@@ -1,0 +1,171 @@
+"""The model store: immutable versions and pointers that are replaced atomically.
+
+data/models/<desk>/<version>/  policy.safetensors policy.json manifest.json model_card.md ...
+data/models/<desk>/shadow.json, champion.json   {"version", "manifest_sha256"}
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rl_core.checks import Check
+from rl_core.errors import TollgateError
+from rl_core.runtime.files import (
+    new_directory,
+    read_json,
+    sha256_file,
+    write_json,
+    write_json_atomically,
+)
+
+Stage = Literal["shadow", "champion"]
+STAGES: tuple[Stage, ...] = ("champion", "shadow")
+MANIFEST = "manifest.json"
+
+
+class DataSpan(BaseModel):
+    """The bars a model was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_bar: str
+    last_bar: str
+    bars: int
+    content: str  # SHA-256
+
+
+class Manifest(BaseModel):
+    """Everything needed to trust a version, or not to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    desk: str
+    version: str
+    stage: Stage  # at deployment
+    created_at: str
+    software: dict[str, str]  # package -> version
+    files: dict[str, str]  # name -> SHA-256
+    data: DataSpan
+    lineage: dict[str, str]  # artefact -> content
+    metrics: dict[str, Any]
+    checks: list[Check]
+    config: dict[str, Any]  # the desk as resolved
+
+
+class Version(BaseModel):
+    """A verified version on disk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: Path
+    manifest: Manifest
+
+
+class ModelStore:
+    """Versions of one desk's model."""
+
+    def __init__(self, root: Path, desk: str) -> None:
+        self.desk = desk
+        self.directory = root / "models" / desk
+
+    def publish(self, source: Path, files: Sequence[str], manifest: Manifest, card: str) -> Version:
+        """Copy files into a new version with its manifest and model card; no pointer moves."""
+        final = self.directory / manifest.version
+        if final.exists():
+            raise TollgateError(f"a version is immutable, was there already: {final}")
+        with new_directory(final) as directory:
+            for name in files:
+                (directory / name).write_bytes((source / name).read_bytes())
+            (directory / "model_card.md").write_text(card)
+            hashes = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
+            sealed = manifest.model_copy(update={"files": hashes})
+            write_json(directory / MANIFEST, sealed.model_dump(mode="json"))
+        return self.version(manifest.version)
+
+    def point(self, stage: Stage, version: str) -> None:
+        """Make a verified version the one that a stage serves."""
+        manifest = self.version(version).directory / MANIFEST
+        pointer = {
+            "version": version,
+            "manifest_sha256": sha256_file(manifest),
+            "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json_atomically(self.directory / f"{stage}.json", pointer)
+
+    def version(self, name: str) -> Version:
+        """A version, after its manifest's hashes were verified.
+
+        Raises:
+            TollgateError: it is missing, half-written or was changed.
+        """
+        directory = self.directory / name
+        if not directory.is_dir():
+            known = ", ".join(self.versions()) or "none"
+            raise TollgateError(f"version must be one of desk {self.desk}'s ({known}), was {name}")
+        try:
+            manifest = Manifest.model_validate(read_json(directory / MANIFEST))
+        except ValidationError as error:
+            reason = error.errors()[0]
+            raise TollgateError(
+                f"{directory / MANIFEST} must be a manifest, was not: "
+                f"{reason['loc']} {reason['msg']}"
+            ) from None
+        for file, expected in manifest.files.items():
+            path = directory / file
+            actual = sha256_file(path) if path.is_file() else "missing"
+            if actual != expected:
+                raise TollgateError(
+                    f"{path} must have the SHA-256 {expected[:12]} of its manifest, "
+                    f"was {actual[:12]}"
+                )
+        return Version(directory=directory, manifest=manifest)
+
+    def served(self, stage: str) -> Version:
+        """The version that a stage's pointer names, verified.
+
+        Raises:
+            TollgateError: no pointer, or what it points to is not what it was.
+        """
+        path = self.directory / f"{stage}.json"
+        if not path.is_file():
+            raise TollgateError(
+                f"desk {self.desk} must have a {stage} model, was none ({path}): "
+                "run its chain first"
+            )
+        pointer = read_json(path)
+        if not isinstance(pointer, dict) or not {"version", "manifest_sha256"} <= set(pointer):
+            raise TollgateError(f"{path} must hold version and manifest_sha256, was {pointer}")
+        version = self.version(str(pointer["version"]))
+        actual = sha256_file(version.directory / MANIFEST)
+        if actual != pointer["manifest_sha256"]:
+            raise TollgateError(
+                f"{version.directory / MANIFEST} must be as it was deployed, was changed since "
+                f"(SHA-256 {pointer['manifest_sha256'][:12]}, now {actual[:12]})"
+            )
+        return version
+
+    def current_stage(self) -> str:
+        """`champion` if there is one, else `shadow`."""
+        return next(
+            (stage for stage in STAGES if (self.directory / f"{stage}.json").is_file()), "shadow"
+        )
+
+    def pointers(self) -> dict[str, str]:
+        """Stage -> version, for the pointers that exist."""
+        found = {stage: self.directory / f"{stage}.json" for stage in STAGES}
+        return {
+            stage: str(read_json(path)["version"])
+            for stage, path in found.items()
+            if path.is_file()
+        }
+
+    def versions(self) -> list[str]:
+        """Names of all versions, oldest first."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(
+            p.name for p in self.directory.iterdir() if p.is_dir() and not p.name.startswith(".")
+        )

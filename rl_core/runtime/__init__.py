@@ -1,0 +1,1 @@
+"""What running needs and the mathematics must not see: files, locks, progress."""

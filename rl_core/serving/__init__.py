@@ -1,0 +1,1 @@
+"""Serving: one decision from a deployed policy and the latest bars."""

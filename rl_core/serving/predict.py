@@ -1,0 +1,71 @@
+"""One decision of a policy at the close of the latest bar."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.errors import TollgateError
+from rl_core.models.hybrid_action import most_likely_action
+from rl_core.models.policy_file import Policy
+from rl_core.trading.accounts import NEVER_TRADED_DAYS, account_features
+
+UNTRAINED = "the return heads of this policy were not trained"
+
+
+@dataclass(frozen=True)
+class AccountNow:
+    """The account that asks: one with nothing but cash, unless told otherwise."""
+
+    position: float = 0.0  # value held / equity
+    days_since_trade: float = NEVER_TRADED_DAYS
+
+
+def latest_state(market: PreparedMarket, account: AccountNow) -> NDArray[np.float32]:
+    """The state at the last bar, (34,).
+
+    Raises:
+        TollgateError: too few bars for a complete state, or an impossible account.
+    """
+    if market.first_bar >= len(market.bars):
+        raise TollgateError(
+            f"bars must outlast the indicators' warm-up, was {len(market.bars)} bars"
+        )
+    if not -1 <= account.position <= 1 or not account.days_since_trade >= 0:
+        raise TollgateError(
+            "an account must have a position within -1..1 and days since its last trade >= 0, "
+            f"was {account.position} and {account.days_since_trade}"
+        )
+    units = np.array([account.position])  # of equity 1 at price 1
+    columns = account_features(
+        1 - units, units, np.ones(1), np.array([account.days_since_trade]), np.tanh
+    )
+    return np.concatenate([market.features[-1], *columns]).astype(np.float32)
+
+
+@torch.no_grad()
+def decide_state(policy: Policy, state: NDArray[np.float32]) -> dict[str, Any]:
+    """A policy's answer to one state (34,).
+
+    Returns:
+        `action`, `strength` in [0, 1] (0 for HOLD), `probabilities` by action,
+        `predicted_return_<horizon>` as fractions or None, and `reasons` for each None.
+    """
+    heads = policy.model(torch.from_numpy(state).unsqueeze(0))
+    action = most_likely_action(heads)
+    name = policy.spec.actions[int(action.category)]
+    probabilities = heads.logits.softmax(dim=-1)[0].tolist()
+    keys = [f"predicted_return_{horizon}" for horizon in policy.spec.horizons]
+    returns: list[float] | list[None] = [None] * len(keys)
+    if policy.spec.return_heads_trained:
+        returns = policy.model.predicted_returns(heads.returns)[0].tolist()
+    return {
+        "action": name,
+        "strength": float(action.strength) if name != "HOLD" else 0.0,
+        "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
+        **dict(zip(keys, returns, strict=True)),
+        "reasons": {} if policy.spec.return_heads_trained else dict.fromkeys(keys, UNTRAINED),
+    }

@@ -1,0 +1,1 @@
+"""Costs, fills, accounts and performance: the only source of money in the project."""

@@ -1,0 +1,108 @@
+"""Performance of an equity curve and of the round trips behind it.
+
+Shapes: T bars; equity has T entries, positions T - 1 (the one held from bar t to t + 1).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from rl_core.trading.costs import NS_PER_YEAR
+
+Array = NDArray[np.float64]
+
+
+class Performance(BaseModel):
+    """Figures of one account over one span; rates are fractions, None where undefined."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total_return: float
+    annual_return: float | None
+    annual_volatility: float
+    sharpe: float | None  # annual, no risk-free rate
+    sharpe_standard_error: float | None  # annual, as if returns were independent: Lo 2002, eq. 9
+    sortino: float | None
+    max_drawdown: float  # 0..1, fraction of peak equity
+    round_trips: int
+    win_rate: float | None
+    profit_factor: float | None  # gross profit / gross loss
+    annual_turnover: float  # traded value / mean equity, per year
+    costs_paid: float  # fraction of the initial equity
+    exposure: float  # share of bars with a position
+
+
+def summarise(
+    ns: NDArray[np.int64],
+    equity: Array,
+    position_units: Array,
+    equity_after_fill: Array,
+    traded_value: Array,
+    costs: Array,
+) -> Performance:
+    """Summary of an account.
+
+    Args:
+        ns: (T,) bar timestamps in nanoseconds.
+        equity: (T,) marked at each close; the first is the initial equity.
+        position_units: (T - 1,) held from the fill after bar t to the next.
+        equity_after_fill: (T - 1,) at the open of bar t + 1, after its costs.
+        traded_value: (T - 1,) absolute value traded at that fill.
+        costs: (T - 1,) paid at that fill and over that bar.
+    """
+    returns = equity[1:] / equity[:-1] - 1
+    years = max(float(ns[-1] - ns[0]) / NS_PER_YEAR, 1e-9)
+    per_year = len(returns) / years
+    volatility = float(returns.std())
+    downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2)))
+    mean = float(returns.mean())
+    sharpe = _ratio(mean, volatility)
+    growth = float(equity[-1] / equity[0])
+    profits = round_trip_profits(equity, position_units, equity_after_fill)
+    gross_profit, gross_loss = float(profits[profits > 0].sum()), -float(profits[profits < 0].sum())
+    return Performance(
+        total_return=growth - 1,
+        annual_return=_annual_return(growth, years),
+        annual_volatility=volatility * np.sqrt(per_year),
+        sharpe=None if sharpe is None else sharpe * np.sqrt(per_year),
+        sharpe_standard_error=(
+            None if sharpe is None else np.sqrt((1 + sharpe**2 / 2) / len(returns) * per_year)
+        ),
+        sortino=_ratio(mean * np.sqrt(per_year), downside),
+        max_drawdown=float((1 - equity / np.maximum.accumulate(equity)).max()),
+        round_trips=len(profits),
+        win_rate=float((profits > 0).mean()) if len(profits) else None,
+        profit_factor=_ratio(gross_profit, gross_loss),
+        annual_turnover=float(traded_value.sum() / equity.mean() / years),
+        costs_paid=float(costs.sum() / equity[0]),
+        exposure=float((position_units != 0).mean()),
+    )
+
+
+def _annual_return(growth: float, years: float) -> float | None:
+    """Compound annual growth; undefined for a lost account or a span under a month."""
+    return growth ** (1 / years) - 1 if growth > 0 and years >= 1 / 12 else None
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator > 1e-12 else None
+
+
+def round_trip_profits(equity: Array, position_units: Array, equity_after_fill: Array) -> Array:
+    """Profit of each stretch with a position of one sign, costs included, in order of opening.
+
+    A closing fill's price move and cost belong to the trip that it closes, an opening fill's cost
+    to the trip that it opens. An open position at the end counts as a trip.
+    """
+    sign = np.sign(position_units)
+    before = np.concatenate([[0.0], sign[:-1]])
+    opens = (sign != 0) & (sign != before)
+    trip = np.cumsum(opens) - 1  # of the position held after the fill
+    trip_before = np.where(before != 0, np.concatenate([[-1], trip[:-1]]), trip)
+    at_fill = equity_after_fill - equity[:-1]
+    after_fill = equity[1:] - equity_after_fill
+    profits = np.zeros(int(opens.sum()))
+    touches = (before != 0) | (sign != 0)
+    np.add.at(profits, trip_before[touches], at_fill[touches])
+    np.add.at(profits, trip[sign != 0], after_fill[sign != 0])
+    return profits

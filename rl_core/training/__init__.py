@@ -1,0 +1,1 @@
+"""The learners: behaviour cloning and PPO, with their pure losses beside them."""

@@ -1,0 +1,341 @@
+"""PPO from a cloned policy: collect_rollout -> compute_gae -> update -> extra critic epochs -> log.
+
+Actor and critic have their own optimisers; the critic's owns the value head alone. Dropout is
+off throughout, so that the first ratio of every update is exactly 1.
+Shapes: T steps, N accounts, M = rows of a minibatch x N, H horizons, B bars.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from rl_core.errors import TollgateError
+from rl_core.models.actor_critic import ActorCritic
+from rl_core.models.hybrid_action import HybridAction, action_log_prob
+from rl_core.trading.accounts import HOLD
+from rl_core.training.config import PPOConfig
+from rl_core.training.gae import compute_gae
+from rl_core.training.losses import masked_huber_loss, ppo_policy_loss
+from rl_core.training.rollout import Rollout, TrainingMarket, collect_rollout
+
+
+class PPOIteration(BaseModel):
+    """Figures of one iteration; losses are means over its minibatches."""
+
+    model_config = ConfigDict(frozen=True)
+
+    iteration: int  # 0 and below: critic warm-up
+    env_steps: int  # so far
+    steps_per_second: float  # learning included
+    mean_return: float  # per account and window, in units of reward
+    order_share: float  # of decisions that are not HOLD
+    trade_share: float  # of steps that traded
+    terminated_share: float  # of steps that broke a rule
+    policy_loss: float | None
+    value_loss: float
+    entropy: float | None
+    approx_kl: float | None
+    clip_fraction: float | None
+    explained_variance: float
+    auxiliary_losses: dict[str, float]  # per horizon; empty when the heads are not trained
+    gradient_norms: dict[str, float]  # before clipping, by part of the network
+    skipped_updates: int  # so far
+    validation_score: float | None
+
+
+@dataclass(frozen=True)
+class ReturnTargets:
+    """What the return heads learn, by bar."""
+
+    horizons: tuple[str, ...]
+    values: Tensor  # (B, H) in units of the model's return scale; NaN is unknown or not train
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rollout with what was computed from it."""
+
+    rollout: Rollout
+    advantages: Tensor  # (T, N) normalised
+    returns: Tensor  # (T, N)
+
+
+@dataclass
+class Optimisers:
+    """The optimisers, and how often a step was skipped."""
+
+    actor: torch.optim.Optimizer
+    critic: torch.optim.Optimizer
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+
+
+def train_ppo(
+    model: ActorCritic,
+    training: TrainingMarket,
+    targets: ReturnTargets,
+    config: PPOConfig,
+    validate: Callable[[ActorCritic], float],
+    on_iteration: Callable[[PPOIteration], None],
+) -> tuple[int, list[PPOIteration]]:
+    """Improve the policy in place and leave the weights of the best validated iteration.
+
+    Args:
+        model: the clone, on the market's device.
+        training: the training span and its costs.
+        targets: of the return heads.
+        config: everything else.
+        validate: score of a policy on the validation span, higher is better.
+        on_iteration: told of every iteration.
+
+    Returns:
+        That iteration's number and every iteration's figures.
+    """
+    generator = torch.Generator(device=training.starts.device).manual_seed(config.seed)
+    torch.manual_seed(config.seed)
+    optimisers = make_optimisers(model, config)
+    history: list[PPOIteration] = []
+    best, best_score, best_weights = 0, -float("inf"), copy.deepcopy(model.state_dict())
+    for iteration in range(1 - config.critic_warmup_iterations, config.iterations + 1):
+        started = time.perf_counter()
+        rollout = collect_rollout(model, training, config.num_envs, config.rollout_steps, generator)
+        batch = prepare_batch(rollout, config)
+        losses: list[dict[str, Tensor]] = []
+        if iteration > 0:
+            losses = update_policy(model, training, targets, batch, optimisers, config, generator)
+        value_losses = update_critic(model, training, batch, optimisers, config, generator)
+        elapsed = time.perf_counter() - started
+
+        is_last = iteration == config.iterations
+        score = None
+        if iteration > 0 and (is_last or iteration % config.evaluate_every == 0):
+            score = validate(model)
+            if best == 0 or score > best_score:
+                best, best_score, best_weights = iteration, score, copy.deepcopy(model.state_dict())
+        figures = summarise_iteration(
+            iteration,
+            batch,
+            losses,
+            value_losses,
+            targets.horizons,
+            config,
+            optimisers,
+            elapsed,
+            score,
+        )
+        history.append(figures)
+        on_iteration(figures)
+    model.load_state_dict(best_weights)
+    return best, history
+
+
+def make_optimisers(model: ActorCritic, config: PPOConfig) -> Optimisers:
+    """Adam for encoder, policy and return heads; another, faster, for the value head."""
+    critic = list(model.value_head.parameters())
+    owned = {id(parameter) for parameter in critic}
+    actor = [parameter for parameter in model.parameters() if id(parameter) not in owned]
+    return Optimisers(
+        actor=torch.optim.Adam(actor, lr=config.actor_learning_rate, eps=1e-5),
+        critic=torch.optim.Adam(critic, lr=config.critic_learning_rate, eps=1e-5),
+    )
+
+
+def prepare_batch(rollout: Rollout, config: PPOConfig) -> Batch:
+    """Advantages, normalised over the whole rollout, and the returns the critic fits."""
+    advantages = compute_gae(
+        rollout.reward,
+        rollout.value,
+        rollout.last_value,
+        rollout.terminated,
+        discount=config.discount,
+        gae_lambda=config.gae_lambda,
+    )
+    spread, mean = torch.std_mean(advantages, correction=0)
+    return Batch(rollout, (advantages - mean) / (spread + 1e-8), advantages + rollout.value)
+
+
+def time_minibatches(config: PPOConfig, generator: torch.Generator) -> Iterator[Tensor]:
+    """Random groups of time steps, each with all its accounts: whole rows, so gathers are cheap."""
+    order = torch.randperm(config.rollout_steps, generator=generator, device=generator.device)
+    yield from order.split(config.rollout_steps // config.num_minibatches)
+
+
+def gather_observations(training: TrainingMarket, rollout: Rollout, rows: Tensor) -> Tensor:
+    """Observations of some time steps, (M, 34), from indices and account features."""
+    market_rows = training.market.features[rollout.bar[rows]]
+    return torch.cat([market_rows, rollout.account[rows]], dim=-1).flatten(0, 1)
+
+
+def update_policy(
+    model: ActorCritic,
+    training: TrainingMarket,
+    targets: ReturnTargets,
+    batch: Batch,
+    optimisers: Optimisers,
+    config: PPOConfig,
+    generator: torch.Generator,
+) -> list[dict[str, Tensor]]:
+    """Joint epochs over the rollout; the losses and gradient norms of every minibatch."""
+    coefficients = torch.tensor(
+        [config.auxiliary_coefficient(horizon) for horizon in targets.horizons],
+        device=targets.values.device,
+    )
+    rollout, figures = batch.rollout, []
+    for _ in range(config.epochs):
+        for rows in time_minibatches(config, generator):
+            heads = model(gather_observations(training, rollout, rows))
+            action = HybridAction(
+                rollout.category[rows].flatten(), rollout.strength_logit[rows].flatten()
+            )
+            policy = action_log_prob(model, heads, action)
+            surrogate = ppo_policy_loss(
+                policy.log_prob,
+                rollout.log_prob[rows].flatten(),
+                batch.advantages[rows].flatten(),
+                clip=config.clip,
+            )
+            value = (heads.value - batch.returns[rows].flatten()).square().mean()
+            bars = rollout.bar[rows].flatten()
+            returns = masked_huber_loss(heads.returns, targets.values[bars], config.huber_delta)
+            entropy = policy.entropy.mean()
+            loss = (
+                surrogate.loss
+                - config.entropy_coefficient * entropy
+                + config.value_coefficient * value
+                + (coefficients * returns).sum()
+            )
+            norms = optimiser_step(model, loss, optimisers, config)
+            figures.append(
+                {
+                    "policy_loss": surrogate.loss.detach(),
+                    "approx_kl": surrogate.approx_kl,
+                    "clip_fraction": surrogate.clip_fraction,
+                    "entropy": entropy.detach(),
+                    "returns": returns.detach(),
+                    **norms,
+                }
+            )
+    return figures
+
+
+def update_critic(
+    model: ActorCritic,
+    training: TrainingMarket,
+    batch: Batch,
+    optimisers: Optimisers,
+    config: PPOConfig,
+    generator: torch.Generator,
+) -> list[Tensor]:
+    """Extra epochs of the value head alone, on features that are encoded once."""
+    every_row = torch.arange(config.rollout_steps, device=batch.returns.device)
+    with torch.no_grad():
+        observations = gather_observations(training, batch.rollout, every_row)
+        features = model.encode(observations)[0].view(*batch.returns.shape, -1)
+        losses = [(model.value(features) - batch.returns).square().mean()]
+    for _ in range(config.critic_epochs):
+        for rows in time_minibatches(config, generator):
+            value = model.value(features[rows])
+            loss = (value - batch.returns[rows]).square().mean()
+            optimisers.critic.zero_grad(set_to_none=True)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.value_head.parameters(), config.gradient_clip)
+            if is_sound(optimisers, {"value_head": norm}, config):
+                optimisers.critic.step()
+            losses.append(loss.detach())
+    return losses
+
+
+def optimiser_step(
+    model: ActorCritic, loss: Tensor, optimisers: Optimisers, config: PPOConfig
+) -> dict[str, Tensor]:
+    """One step of both optimisers, or of neither if a gradient is not finite."""
+    optimisers.actor.zero_grad(set_to_none=True)
+    optimisers.critic.zero_grad(set_to_none=True)
+    loss.backward()
+    parts: dict[str, tuple[nn.Module | None, float]] = {
+        "encoder": (model.encoder, config.gradient_clip),
+        "policy_head": (model.policy_head, config.gradient_clip),
+        "value_head": (model.value_head, config.gradient_clip),
+        "return_heads": (model.return_heads, config.auxiliary_gradient_clip),
+    }
+    norms = {
+        name: nn.utils.clip_grad_norm_(part.parameters(), limit)
+        for name, (part, limit) in parts.items()
+        if part is not None
+    }
+    if is_sound(optimisers, norms, config):
+        optimisers.actor.step()
+        optimisers.critic.step()
+    return norms
+
+
+def is_sound(optimisers: Optimisers, norms: dict[str, Tensor], config: PPOConfig) -> bool:
+    """Are all gradients finite? Counts the steps to skip.
+
+    Raises:
+        TollgateError: too many in a row.
+    """
+    if torch.stack(list(norms.values())).isfinite().all():
+        optimisers.skipped_in_a_row = 0
+        return True
+    optimisers.skipped += 1
+    optimisers.skipped_in_a_row += 1
+    if optimisers.skipped_in_a_row >= config.max_skipped_updates:
+        culprits = ", ".join(name for name, norm in norms.items() if not norm.isfinite())
+        raise TollgateError(
+            f"gradients must be finite, was not in {culprits} for "
+            f"{optimisers.skipped_in_a_row} updates in a row"
+        )
+    return False
+
+
+def summarise_iteration(
+    iteration: int,
+    batch: Batch,
+    losses: list[dict[str, Tensor]],
+    value_losses: list[Tensor],
+    horizons: tuple[str, ...],
+    config: PPOConfig,
+    optimisers: Optimisers,
+    elapsed_seconds: float,
+    score: float | None,
+) -> PPOIteration:
+    """Bring an iteration's figures to the host, once."""
+    rollout = batch.rollout
+    steps_each = rollout.reward.numel()
+    unexplained = (batch.returns - rollout.value).var() / batch.returns.var().clamp(min=1e-12)
+
+    def mean(name: str) -> float | None:
+        return float(torch.stack([row[name] for row in losses]).mean()) if losses else None
+
+    auxiliary: dict[str, float] = {}
+    if losses and config.auxiliary_losses:
+        per_horizon = torch.stack([row["returns"] for row in losses]).mean(dim=0).tolist()
+        auxiliary = dict(zip(horizons, per_horizon, strict=True))
+    parts = ("encoder", "policy_head", "value_head", "return_heads")
+    return PPOIteration(
+        iteration=iteration,
+        env_steps=(iteration + config.critic_warmup_iterations) * steps_each,
+        steps_per_second=steps_each / elapsed_seconds,
+        mean_return=float(rollout.reward.sum(dim=0).mean()),
+        order_share=float((rollout.category != HOLD).float().mean()),
+        trade_share=float(rollout.traded.float().mean()),
+        terminated_share=float(rollout.terminated.float().mean()),
+        policy_loss=mean("policy_loss"),
+        value_loss=float(torch.stack(value_losses).mean()),
+        entropy=mean("entropy"),
+        approx_kl=mean("approx_kl"),
+        clip_fraction=mean("clip_fraction"),
+        explained_variance=float(1 - unexplained),
+        auxiliary_losses=auxiliary,
+        gradient_norms={
+            p: v for p in parts if losses and p in losses[0] and (v := mean(p)) is not None
+        },
+        skipped_updates=optimisers.skipped,
+        validation_score=score,
+    )

@@ -1,0 +1,70 @@
+"""Performance figures against hand-worked literals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl_core.backtest.engine import AccountConfig, walk_bars
+from rl_core.trading.costs import CostConfig
+from rl_core.trading.performance import round_trip_profits, summarise
+from tests.conftest import HOUR_NS, make_bars
+
+
+def test_two_years_of_yearly_bars() -> None:
+    year_ns = int(365.25 * 86_400e9)
+    result = summarise(
+        np.arange(3) * year_ns,
+        equity=np.array([100.0, 150.0, 120.0]),
+        position_units=np.array([1.0, 1.0]),
+        equity_after_fill=np.array([99.0, 150.0]),
+        traded_value=np.array([100.0, 0.0]),
+        costs=np.array([1.0, 0.0]),
+    )
+    assert result.total_return == pytest.approx(0.2)
+    assert result.annual_return == pytest.approx(np.sqrt(1.2) - 1)
+    assert result.annual_volatility == pytest.approx(0.35)  # returns +50%, -20%: sd 35%
+    assert result.sharpe == pytest.approx(0.15 / 0.35)
+    # Lo 2002: sqrt((1 + SR^2 / 2) / T) with T = 2 yearly returns
+    assert result.sharpe_standard_error == pytest.approx(np.sqrt((1 + (0.15 / 0.35) ** 2 / 2) / 2))
+    assert result.sortino == pytest.approx(0.15 / np.sqrt(0.2**2 / 2))
+    assert result.max_drawdown == pytest.approx(0.2)
+    assert result.annual_turnover == pytest.approx(100 / (370 / 3) / 2)
+    assert result.costs_paid == pytest.approx(0.01)
+
+
+def test_an_account_that_never_trades_has_undefined_ratios_and_not_zero_ones() -> None:
+    flat = np.full(5, 100.0)
+    result = summarise(
+        np.arange(5) * HOUR_NS, flat, np.zeros(4), flat[1:], np.zeros(4), np.zeros(4)
+    )
+    assert result.sharpe is None
+    assert result.win_rate is None
+    assert result.profit_factor is None
+    assert result.round_trips == 0
+
+
+def test_a_flip_closes_one_trip_and_opens_the_next() -> None:
+    equity = np.array([100.0, 109.0, 105.0, 105.0])
+    after_fill = np.array([99.0, 107.0, 104.0])  # opens long at a cost of 1; flips; closes
+    # long: -1 + 10 - 2; short: -2 - 1
+    assert round_trip_profits(equity, np.array([1.0, -1.0, 0.0]), after_fill).tolist() == [
+        7.0,
+        -3.0,
+    ]
+
+
+@given(st.lists(st.floats(50, 200), min_size=3, max_size=40), st.integers(0, 1000))
+def test_the_profits_of_all_trips_add_up_to_the_change_of_equity(
+    closes: list[float], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    bars = make_bars(closes)
+    action = rng.integers(0, 3, len(closes)).astype(np.int8)
+    costs = CostConfig(rebalance_band=0.0)
+    walk = walk_bars(
+        bars, action, rng.random(len(closes)) / 2, np.full(len(closes), 1e-5), costs.rates(HOUR_NS),
+        AccountConfig(min_position=-0.5, max_position=0.5),
+    )  # fmt: skip
+    profits = round_trip_profits(walk.equity, walk.units[1:], walk.equity_after_fill[:-1])
+    assert profits.sum() == pytest.approx(walk.equity[-1] - walk.equity[0], rel=1e-9, abs=1e-6)
