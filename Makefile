@@ -27,4 +27,4 @@ check: install
 	ruff check . && ruff format --check . && pyright && lint-imports
 
 ui: install $(DAGSTER_HOME)/dagster.yaml
-	dagster dev -m pipeline.definitions
+	dagster dev

@@ -170,7 +170,7 @@ def _validated(model: type[Model], settings: dict[str, Any], where: str) -> Mode
     except ValidationError as error:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"]) or "the desk"
-        must = "be a known setting" if first["type"] == "extra_forbidden" else first["msg"]
+        must = "must be a known setting" if first["type"] == "extra_forbidden" else first["msg"]
         must = must.removeprefix("Value error, ")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         was = "" if first["type"] in {"missing", "value_error"} else f", was {first['input']!r}"

@@ -27,11 +27,8 @@ def policy_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         return run_training(context, "ppo", desk.name)
 
     return [
-        desk_asset(desk, bc_policy, kinds={"pytorch"}, deps=["regime_dataset", "backtest_history"]),
+        desk_asset(desk, bc_policy, kinds={"pytorch"}, deps=["regime_dataset"]),
         desk_asset(
-            desk,
-            ppo_policy,
-            kinds={"pytorch"},
-            deps=["bars", "backtest_history", "regime_dataset", "bc_policy"],
+            desk, ppo_policy, kinds={"pytorch"}, deps=["bars", "regime_dataset", "bc_policy"]
         ),
     ]

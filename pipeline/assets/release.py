@@ -57,7 +57,7 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
             desk,
             prediction_validation,
             kinds={"pytorch"},
-            deps=["bars", "backtest_history", "offline_dataset", "ppo_policy"],
+            deps=["bars", "offline_dataset", "ppo_policy"],
         ),
         desk_asset(
             desk,

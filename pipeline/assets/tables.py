@@ -58,10 +58,5 @@ def table_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         desk_asset(
             desk, offline_dataset, kinds={"parquet", "numpy"}, deps=["bars", "backtest_history"]
         ),
-        desk_asset(
-            desk,
-            regime_dataset,
-            kinds={"parquet", "pandas"},
-            deps=["offline_dataset", "backtest_history"],
-        ),
+        desk_asset(desk, regime_dataset, kinds={"parquet", "pandas"}, deps=["offline_dataset"]),
     ]

@@ -8,7 +8,7 @@ import pandas as pd
 from rl_core.backtest.engine import walk_bars
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.backtest.records import decision_records, walk_performance
-from rl_core.chain.workplace import Workplace
+from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
 from rl_core.ensemble.vote import ensemble_vote
@@ -124,7 +124,7 @@ def build_backtest_history(work: Workplace) -> Artifact:
         "backtest_history", {"bars": bars}, work.desk.resolved(), metadata
     ) as directory:
         backtest.records.to_parquet(directory / "history.parquet", index=False)
-        write_json(directory / "thresholds.json", backtest.market.thresholds.model_dump())
+        write_json(directory / THRESHOLDS, backtest.market.thresholds.model_dump())
     return work.lake.load("backtest_history")
 
 

@@ -18,7 +18,7 @@ CHECKS = {"clone_beats_the_majority_class": False, "clone_did_not_learn_by_heart
 def build_bc_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
     """Clone the ensemble's behaviour and seal the policy."""
     desk, lake = work.desk, work.lake
-    inputs = {name: lake.load(name) for name in ("regime_dataset", "backtest_history")}
+    inputs = {"regime_dataset": lake.load("regime_dataset")}
     dataset, horizons = work.read_dataset("regime_dataset"), desk.dataset.horizons
     train, validation = (
         Demonstrations.from_arrays(dataset_arrays(dataset, horizons, split), device)
@@ -29,7 +29,7 @@ def build_bc_policy(work: Workplace, device: torch.device, say: Callable[[str], 
         model=desk.model,
         horizons=horizons,
         return_heads_trained=desk.bc.return_weight > 0,
-        thresholds=work.read_thresholds(),
+        thresholds=work.read_thresholds("regime_dataset"),
     )
     policy = Policy(new_model(spec).to(device), spec)
     parameters = sum(p.numel() for p in policy.model.parameters())

@@ -2,12 +2,13 @@
 
 import pandas as pd
 
-from rl_core.chain.workplace import Workplace
+from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import action_distribution, build_dataset, export_npz
 from rl_core.offline.validation import CHECK_NAMES, validate_dataset
 from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
 
 CHECKS = CHECK_NAMES
 SAMPLE_COLUMNS = ["timestamp", "rsi", "macd_signal", "position", "action", "strength"]
@@ -17,7 +18,8 @@ def build_offline_dataset(work: Workplace) -> Artifact:
     """Assemble and seal the dataset."""
     desk, lake = work.desk, work.lake
     inputs = {name: lake.load(name) for name in ("bars", "backtest_history")}
-    market = work.read_market()
+    thresholds = work.read_thresholds("backtest_history")
+    market = work.read_market(thresholds)
     history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
     dataset = build_dataset(market, split_bars(market.ns, desk.splits), history, desk.dataset)
     metadata = {
@@ -31,6 +33,7 @@ def build_offline_dataset(work: Workplace) -> Artifact:
     }
     with lake.build("offline_dataset", inputs, desk.resolved(), metadata) as directory:
         dataset.to_parquet(directory / "dataset.parquet", index=False)
+        write_json(directory / THRESHOLDS, thresholds.model_dump())
         export_npz(dataset, desk.dataset.horizons, directory / "dataset.npz")
     return lake.load("offline_dataset")
 
@@ -42,7 +45,7 @@ def run_checks(work: Workplace) -> list[Check]:
         work.lake.path("bars", "bars.parquet"),
         work.desk.dataset,
         work.desk.preparation,
-        work.read_thresholds(),
+        work.read_thresholds("backtest_history"),
     )
 
 

@@ -28,12 +28,10 @@ MIN_EXPLAINED_VARIANCE = 0.5
 def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
     """Fine-tune the clone with PPO and seal the best validated policy."""
     desk, lake = work.desk, work.lake
-    inputs = {
-        name: lake.load(name)
-        for name in ("bars", "backtest_history", "regime_dataset", "bc_policy")
-    }
-    dataset, market = work.read_dataset("regime_dataset"), work.read_market()
+    inputs = {name: lake.load(name) for name in ("bars", "regime_dataset", "bc_policy")}
+    dataset = work.read_dataset("regime_dataset")
     clone = load_policy(lake.directory / "bc_policy", device)
+    market = work.read_market(clone.spec.thresholds)
     training = training_market(desk, market, dataset, device)
     targets = return_targets(desk, clone.model, dataset, len(market.bars), device)
     spans = {split: split_span(dataset, split) for split in ("train", "validation")}

@@ -20,6 +20,7 @@ from rl_core.evaluation.gate import (
 from rl_core.evaluation.metrics import prediction_metrics
 from rl_core.evaluation.policy_walk import PolicyDecisions, buy_and_hold, span_walk
 from rl_core.evaluation.report import markdown, plot_equity, plot_predictions
+from rl_core.evaluation.verdict import verdict
 from rl_core.models.policy_file import Policy, load_policy
 from rl_core.offline.dataset import action_distribution, dataset_arrays
 from rl_core.registry.lake import Artifact
@@ -33,12 +34,9 @@ CHECKS = dict.fromkeys(CHECK_NAMES, True)
 def build_prediction_validation(work: Workplace) -> Artifact:
     """Judge the policy on the test span and seal the report, whatever the verdict."""
     desk, lake = work.desk, work.lake
-    inputs = {
-        name: lake.load(name)
-        for name in ("bars", "backtest_history", "offline_dataset", "ppo_policy")
-    }
+    inputs = {name: lake.load(name) for name in ("bars", "offline_dataset", "ppo_policy")}
     policy = load_policy(lake.directory / "ppo_policy")
-    dataset, market = work.read_dataset("offline_dataset"), work.read_market()
+    dataset, market = work.read_dataset("offline_dataset"), work.read_market(policy.spec.thresholds)
     test = dataset[dataset["split"] == "test"]
     first, last = split_span(dataset, "test")
     decisions, own = evaluate_policy(desk, market, policy.model, (first, last))
@@ -76,7 +74,13 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         performance={"policy": own, "teacher": teacher, "buy_and_hold": held},
         actions=action_distribution(decisions.action),
     )
-    metadata = {"is_safe": report.is_safe, "failed": [c.name for c in checks if not c.passed]}
+    metadata = {
+        "is_safe": report.is_safe,
+        "failed": [check.name for check in checks if not check.passed],
+        "verdict": verdict(report.model_dump()),
+        **{name: p.model_dump() for name, p in report.performance.items()},
+        "predictions": {horizon: m.model_dump() for horizon, m in report.predictions.items()},
+    }
     with lake.build("prediction_validation", inputs, desk.resolved(), metadata) as directory:
         write_json(directory / "report.json", report.model_dump(mode="json"))
         (directory / "report.md").write_text(markdown(report))

@@ -1,10 +1,11 @@
 """regime_dataset: the training rows of one kind of market, and all validation and test rows."""
 
-from rl_core.chain.workplace import Workplace
+from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.offline.dataset import action_distribution
 from rl_core.offline.regime_filter import filter_training_rows, rows_per_mode
 from rl_core.registry.lake import Artifact
+from rl_core.runtime.files import write_json
 
 CHECKS = {"only_training_rows_were_filtered": True}
 
@@ -12,8 +13,9 @@ CHECKS = {"only_training_rows_were_filtered": True}
 def build_regime_dataset(work: Workplace) -> Artifact:
     """Filter the training rows and seal the result."""
     desk, lake = work.desk, work.lake
-    inputs = {name: lake.load(name) for name in ("offline_dataset", "backtest_history")}
-    dataset, thresholds = work.read_dataset("offline_dataset"), work.read_thresholds()
+    inputs = {"offline_dataset": lake.load("offline_dataset")}
+    dataset = work.read_dataset("offline_dataset")
+    thresholds = work.read_thresholds("offline_dataset")
     filtered = filter_training_rows(dataset, thresholds, desk.regime_filter)
     metadata = {
         "mode": desk.regime_filter.mode,
@@ -25,6 +27,7 @@ def build_regime_dataset(work: Workplace) -> Artifact:
     }
     with lake.build("regime_dataset", inputs, desk.resolved(), metadata) as directory:
         filtered.to_parquet(directory / "dataset.parquet", index=False)
+        write_json(directory / THRESHOLDS, thresholds.model_dump())
     return lake.load("regime_dataset")
 
 

@@ -12,6 +12,8 @@ from rl_core.registry.lake import Lake
 from rl_core.registry.store import ModelStore
 from rl_core.runtime.files import read_json
 
+THRESHOLDS = "thresholds.json"
+
 
 @dataclass(frozen=True)
 class Workplace:
@@ -33,15 +35,14 @@ class Workplace:
         self.lake.load("bars")
         return pd.read_parquet(self.lake.path("bars", "bars.parquet"))
 
-    def read_thresholds(self) -> RegimeThresholds:
-        """The regime thresholds that were fitted on the training span."""
-        self.lake.load("backtest_history")
-        path = self.lake.path("backtest_history", "thresholds.json")
-        return RegimeThresholds.model_validate(read_json(path))
+    def read_thresholds(self, name: str) -> RegimeThresholds:
+        """The regime thresholds, fitted on the training span, that an artefact carries."""
+        self.lake.load(name)
+        return RegimeThresholds.model_validate(read_json(self.lake.path(name, THRESHOLDS)))
 
-    def read_market(self) -> PreparedMarket:
-        """The sealed bars, prepared with the fitted thresholds."""
-        return prepare_market(self.read_bars(), self.desk.preparation, self.read_thresholds())
+    def read_market(self, thresholds: RegimeThresholds) -> PreparedMarket:
+        """The sealed bars, prepared."""
+        return prepare_market(self.read_bars(), self.desk.preparation, thresholds)
 
     def read_dataset(self, name: str) -> pd.DataFrame:
         """`offline_dataset` or `regime_dataset`."""

@@ -1,0 +1,207 @@
+"""The whole chain of a small desk, link by link, and what must stop it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rl_core.chain.backtest_history import build_backtest_history
+from rl_core.chain.bars import build_bars
+from rl_core.chain.bc_policy import build_bc_policy
+from rl_core.chain.deployed_model import deploy
+from rl_core.chain.offline_dataset import build_offline_dataset
+from rl_core.chain.ppo_policy import build_ppo_policy
+from rl_core.chain.prediction import predict_latest
+from rl_core.chain.prediction_validation import build_prediction_validation, read_report
+from rl_core.chain.regime_dataset import build_regime_dataset
+from rl_core.chain.summary import summarise_chain
+from rl_core.chain.workplace import Workplace
+from rl_core.desk import DeskConfig
+from rl_core.errors import TollgateError
+from rl_core.market.simulated import simulate_bars
+from rl_core.models.policy_file import load_policy
+from tests.conftest import small_desk
+
+CPU = torch.device("cpu")
+UPSTREAM = (
+    "bars",
+    "backtest_history",
+    "offline_dataset",
+    "regime_dataset",
+    "bc_policy",
+    "ppo_policy",
+)
+
+
+def run_chain(desk: DeskConfig, root: Path) -> Workplace:
+    work = Workplace.open(desk, root)
+    build_bars(work)
+    build_backtest_history(work)
+    build_offline_dataset(work)
+    build_regime_dataset(work)
+    build_bc_policy(work, CPU, lambda _: None)
+    build_ppo_policy(work, CPU, lambda _: None)
+    build_prediction_validation(work)
+    return work
+
+
+def bars_file(folder: Path) -> Path:
+    path = folder / "bars.parquet"
+    simulate_bars(3000, seed=7, signal_r2=0.05).to_parquet(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    folder = tmp_path_factory.mktemp("chain")
+    work = run_chain(small_desk(bars_file(folder)), folder)
+    deploy(work)
+    return work
+
+
+def test_the_served_model_traces_back_to_its_bars(work: Workplace) -> None:
+    manifest = work.store.served("shadow").manifest
+    assert set(manifest.lineage) == {*UPSTREAM, "prediction_validation"}
+    assert manifest.lineage["bars"] == work.lake.load("bars").content == manifest.data.content
+    assert manifest.data.bars == 3000
+    assert manifest.config == work.desk.resolved()
+
+
+def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: Workplace) -> None:
+    report = read_report(work)
+    for horizon in ("1h", "24h"):
+        assert report.predictions[horizon].prediction_sd > 0
+        assert report.predictions[horizon].known_targets > 400
+    names = {check.name: check.passed for check in report.checks}
+    assert names["predictions_are_finite"]
+    assert names["predictions_vary_across_states"]
+    assert names["backtest_equals_environment"]
+
+
+def test_training_moved_the_return_heads_and_lowered_their_losses(work: Workplace) -> None:
+    clone, tuned = (load_policy(work.lake.directory / name) for name in ("bc_policy", "ppo_policy"))
+    assert clone.model.return_heads is not None
+    assert tuned.model.return_heads is not None
+    assert not torch.equal(clone.model.return_heads.weight, tuned.model.return_heads.weight)
+    epochs = json.loads(work.lake.path("bc_policy", "history.json").read_text())
+    first, last = (np.array(epochs[i]["train"]["return_losses"]) for i in (0, -1))
+    assert (last < first).all()
+
+
+def test_the_report_and_its_plots_are_on_disk(work: Workplace) -> None:
+    folder = work.lake.directory / "prediction_validation"
+    for name in ("equity.png", "predictions_1h.png", "predictions_24h.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    text = (folder / "report.md").read_text()
+    assert "buy and hold" in text
+    assert "no edge" in text or "hints at an edge" in text
+
+
+def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None:
+    answer = predict_latest(work, position=0.0, days_since_trade=None, stage=None)
+    assert answer["version"] == work.store.served("shadow").manifest.version
+    assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
+    assert answer["action"] == max(answer["probabilities"], key=answer["probabilities"].get)
+    assert -1 <= answer["predicted_return_1h"] <= 1
+    assert answer["predicted_return_24h"] != 0
+    assert answer["reasons"] == {}
+
+
+def test_serving_decides_as_the_environment_does(work: Workplace) -> None:
+    """The last test bar, asked through serving with the account that the environment had there."""
+    from rl_core.chain.ppo_policy import evaluate_policy, split_span
+    from rl_core.serving.predict import AccountNow, decide_state, latest_state
+
+    policy = load_policy(work.store.served("shadow").directory)
+    market = work.read_market(policy.spec.thresholds)
+    dataset = work.read_dataset("offline_dataset")
+    decisions, _ = evaluate_policy(work.desk, market, policy.model, split_span(dataset, "test"))
+    state = decisions.states[-1]
+    days = float(np.arctanh(min(float(state[33]), 1 - 1e-7)))
+    asked = latest_state(market, AccountNow(position=float(state[30]), days_since_trade=days))
+    np.testing.assert_allclose(asked, state, atol=1e-5)
+    answer = decide_state(policy, state)
+    assert ("HOLD", "BUY", "SELL")[decisions.action[-1]] == answer["action"]
+
+
+def test_the_summary_holds_every_link(work: Workplace) -> None:
+    result = summarise_chain(work)
+    assert set(UPSTREAM) <= set(result)
+    assert result["model"]["is_of_this_chain"]
+    json.dumps(result, allow_nan=False)
+
+
+def test_the_same_bars_and_settings_give_the_same_policy(work: Workplace, tmp_path: Path) -> None:
+    again = run_chain(work.desk, tmp_path)
+    for name in UPSTREAM:
+        assert again.lake.load(name).content == work.lake.load(name).content, name
+
+
+def test_without_auxiliary_losses_predictions_are_null_with_a_reason(tmp_path: Path) -> None:
+    desk = small_desk(
+        bars_file(tmp_path),
+        gate={"require_predictions": False, "max_loss_gap": 5.0, "max_accuracy_gap": 0.9},
+    ).with_settings({"ppo.auxiliary_losses": False})
+    work = run_chain(desk, tmp_path)
+    deploy(work)
+    answer = predict_latest(work, position=0.0, days_since_trade=None, stage="shadow")
+    assert answer["predicted_return_1h"] is None
+    assert answer["predicted_return_24h"] is None
+    assert answer["reasons"] == {
+        f"predicted_return_{h}": "the return heads of this policy were not trained"
+        for h in ("1h", "24h")
+    }
+
+
+@pytest.fixture
+def own(work: Workplace, tmp_path: Path) -> Workplace:
+    """A copy that a test may break."""
+    import shutil
+
+    root = work.lake.directory.parent.parent
+    shutil.copytree(root, tmp_path / "root")
+    return Workplace.open(work.desk, tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", [*UPSTREAM, "prediction_validation"])
+def test_deployment_is_refused_when_anything_upstream_was_changed(
+    own: Workplace, name: str
+) -> None:
+    file = next(iter(own.lake.seal(name).files))
+    path = own.lake.path(name, file)
+    path.write_bytes(path.read_bytes() + b" ")
+    before = own.store.versions()
+    with pytest.raises(TollgateError, match="must be as it was sealed, was changed since"):
+        deploy(own)
+    assert own.store.versions() == before
+
+
+def test_deployment_is_refused_when_the_policy_was_trained_again_after_the_gate(
+    own: Workplace,
+) -> None:
+    desk = own.desk.with_settings({"ppo.seed": 1})
+    build_ppo_policy(Workplace.open(desk, own.lake.directory.parent.parent), CPU, lambda _: None)
+    with pytest.raises(TollgateError, match="must be made from the ppo_policy that is there"):
+        deploy(own)
+
+
+def test_deployment_is_refused_when_the_gate_refused(own: Workplace) -> None:
+    strict = own.desk.with_settings({"gate.max_p99_milliseconds": 1e-6})
+    refused = Workplace.open(strict, own.lake.directory.parent.parent)
+    build_prediction_validation(refused)
+    before = own.store.versions()
+    with pytest.raises(TollgateError, match="was refused by inference_is_fast"):
+        deploy(refused)
+    assert own.store.versions() == before
+
+
+def test_a_corrupted_dataset_stops_the_next_link(own: Workplace) -> None:
+    path = own.lake.path("offline_dataset", "dataset.parquet")
+    dataset = pd.read_parquet(path)
+    dataset["return_1h"] = dataset["return_1h"] + np.float32(0.01)
+    dataset.to_parquet(path, index=False)
+    with pytest.raises(TollgateError, match="offline_dataset and build it again"):
+        build_regime_dataset(own)

@@ -1,0 +1,258 @@
+"""`tollgate` as a person runs it: real processes, exit codes, one line for a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from rl_core.market.simulated import simulate_bars
+from tests.conftest import small_desk
+
+
+class Shell:
+    """A person's shell with a desk of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.desks, self.data = folder / "desks", folder / "data"
+        self.desks.mkdir()
+        simulate_bars(3000, seed=7, signal_r2=0.05).to_parquet(folder / "bars.parquet", index=False)
+        desk = small_desk(folder / "bars.parquet", name="mine").model_dump(
+            mode="json", exclude_defaults=True
+        )
+        self.write_desk("mine", yaml.safe_dump(desk))
+
+    def write_desk(self, name: str, text: str) -> None:
+        (self.desks / f"{name}.yaml").write_text(text)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "TOLLGATE_DESKS": str(self.desks),
+            "TOLLGATE_DATA": str(self.data),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "rl_core.cli", *arguments],
+            capture_output=True, text=True, check=False, env=environment,
+        )  # fmt: skip
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        result = self.run(*arguments, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def refused(self, *arguments: str) -> str:
+        """The one line of a refusal; nothing may have been written."""
+        before = self.files()
+        result = self.run(*arguments)
+        assert result.returncode == 2, result.stdout + result.stderr
+        assert result.stdout == ""
+        assert result.stderr.count("\n") == 1, result.stderr
+        assert self.files() == before
+        return result.stderr
+
+    def files(self) -> list[str]:
+        found = [p for p in self.data.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
+        return sorted(str(p) for p in found)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    shell = Shell(tmp_path_factory.mktemp("cli"))
+    for link in ("bars", "backtest_history", "offline_dataset", "regime_dataset"):
+        assert shell.run("build", link, "--desk", "mine").returncode == 0
+    for command in ("bc", "ppo", "gate", "deploy"):
+        result = shell.run(command, "--desk", "mine")
+        assert result.returncode == 0, result.stderr
+    return shell
+
+
+COMMANDS = (
+    "desks", "settings", "bars", "backtest", "build", "validate", "bc", "ppo", "gate", "deploy",
+    "predict", "summary", "models list", "models show", "models rollback",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_takes_json(command: str, tmp_path: Path) -> None:
+    result = Shell(tmp_path).run(*command.split(), "--help")
+    assert result.returncode == 0
+    assert "--json" in result.stdout
+
+
+def test_the_whole_chain_by_hand_ends_in_a_summary(trained: Shell) -> None:
+    summary = trained.json("summary", "--desk", "mine")
+    assert summary["model"]["stage"] == "shadow"  # type: ignore[index]
+    shown = trained.run("summary", "--desk", "mine").stdout
+    for word in (
+        "bars",
+        "HOLD",
+        "bc_policy",
+        "ppo_policy",
+        "deployed_model",
+        "shadow",
+        "tollgate predict",
+    ):
+        assert word in shown
+
+
+def test_predict_answers_in_json_with_every_field(trained: Shell) -> None:
+    answer = trained.json("predict", "--desk", "mine")
+    assert {
+        "action",
+        "strength",
+        "probabilities",
+        "predicted_return_1h",
+        "predicted_return_24h",
+    } <= set(answer)
+
+
+def test_training_takes_its_options_and_stores_them(trained: Shell) -> None:
+    sealed = trained.data / "lake" / "mine" / "ppo_policy" / "artifact.json"
+    result = trained.run(
+        "ppo",
+        "--desk",
+        "mine",
+        "--iterations",
+        "1",
+        "--aux-1h-coef",
+        "0.5",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "iteration 1/1" in result.stderr
+    config = json.loads(sealed.read_text())["config"]["ppo"]
+    assert config["auxiliary_coefficients"] == {"1h": 0.5}
+    assert trained.run("ppo", "--desk", "mine").returncode == 0  # as it was
+
+
+def test_models_can_be_listed_shown_and_rolled_back(trained: Shell) -> None:
+    for command in ("gate", "deploy"):
+        assert trained.run(command, "--desk", "mine").returncode == 0
+    listed = trained.run("models", "list", "--desk", "mine", "--json")
+    versions = json.loads(listed.stdout)
+    assert [row["serving"] for row in versions] == [""] * (len(versions) - 1) + ["shadow"]
+    oldest = versions[0]["version"]
+    assert trained.json("models", "rollback", oldest, "--desk", "mine") == {
+        "desk": "mine",
+        "shadow": oldest,
+    }
+    assert trained.json("predict", "--desk", "mine")["version"] == oldest
+    card = trained.run("models", "show", oldest, "--desk", "mine").stdout
+    assert "Model card: mine" in card
+
+
+def test_a_backtest_runs_alone_between_two_dates(shell: Shell, tmp_path: Path) -> None:
+    output = tmp_path / "decisions.parquet"
+    result = shell.json(
+        "backtest", "--desk", "mine", "--start-date", "2015-02-01", "--end-date", "2015-02-28",
+        "--output", str(output),
+    )  # fmt: skip
+    assert result["start"] == "2015-02-01 00:00:00+00:00"
+    assert result["end"] == "2015-02-28 23:00:00+00:00"
+    assert result["decisions"] == 28 * 24 == len(pd.read_parquet(output))
+    assert set(result["performance"]) == {"ensemble", "buy_and_hold"}  # type: ignore[call-overload]
+    assert shell.files() == []
+
+
+def test_the_quality_report_shows_the_rows_and_then_refuses(shell: Shell, tmp_path: Path) -> None:
+    bars = pd.read_parquet(tmp_path / "bars.parquet").drop(index=range(100, 110))
+    bars = pd.concat([bars, bars.iloc[[50]]])
+    bars.to_parquet(tmp_path / "bars.parquet", index=False)
+    result = shell.run("bars", "--desk", "mine", "--json")
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["duplicate_rows"] == [2990]
+    assert json.loads(result.stdout)["missing_bars"] == 10
+    assert "must be strictly increasing in time" in result.stderr
+
+
+DESK = "bars: {path: none.parquet, symbol: X}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (DESK + "ppo: {epocs: 3}\n", "wrong.yaml: ppo.epocs: must be a known setting, was 3"),
+        (DESK + "ppo: {clip: 2}\n", "ppo.clip: Input should be less than 1, was 2"),
+        (DESK + "splits: {purge: 2h}\n", "splits.purge must be at least the longest of ('1h', '24h'), was 2h"),
+        (DESK + "model: {gru_layers: 1}\n", "model.gru_layers must be 0"),
+        (DESK + "name: other\n", "must be wrong, like the file, was other"),
+        (DESK + "ppo: {clip: 0.1}\nppo: {clip: 0.2}\n", "wrong.yaml line 1 must be plain YAML: key ppo stands twice"),
+        (DESK + "bc: &a {epochs: 3}\nppo: *a\n", "wrong.yaml line 3 must be plain YAML: aliases are not allowed"),
+        (DESK + "bc: {epochs: [\n", "must be plain YAML"),
+        ("- bars\n", "must hold settings by name, was list"),
+        ("description: nothing\n", "bars: Field required"),
+    ],
+)  # fmt: skip
+def test_a_wrong_desk_is_one_line(shell: Shell, text: str, message: str) -> None:
+    shell.write_desk("wrong", text)
+    assert message in shell.refused("settings", "--desk", "wrong")
+
+
+def test_numbers_in_scientific_notation_are_numbers(shell: Shell) -> None:
+    shell.write_desk("fine", DESK + "ppo: {actor_learning_rate: 3e-4}\n")
+    settings = shell.json("settings", "--desk", "fine")
+    assert settings["ppo"]["actor_learning_rate"] == 0.0003  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bars", "--desk", "nobody"), "desk must be one of btc_spot, mine, was nobody"),
+        (("backtest", "--desk", "mine", "--start-date", "2031-01-01"),
+         "start date must lie within the bars, 2015-01-01 to 2015-05-05, was 2031-01-01"),
+        (("backtest", "--desk", "mine", "--end-date", "2014-01-01"), "end date must lie within the bars"),
+        (("backtest", "--desk", "mine", "--start-date", "soon"), "dates must read like 2019-01-31, was soon"),
+        (("backtest", "--desk", "mine", "--start-date", "2015-02-02", "--end-date", "2015-02-01"),
+         "the span must hold at least 2 bars"),
+        (("backtest", "--desk", "mine", "--output", "/no/such/folder/x.parquet"),
+         "--output must lie in an existing folder"),
+        (("build", "nothing", "--desk", "mine"), "link must be one of bars, backtest_history"),
+        (("build", "offline_dataset", "--desk", "mine"), "bars of desk mine must be built first, was not"),
+        (("bc", "--desk", "mine", "--epochs", "0"), "bc.epochs: Input should be greater than 0, was 0"),
+        (("ppo", "--desk", "mine", "--device", "tpu"), "--device must be a device of this machine, was tpu"),
+        (("deploy", "--desk", "mine"), "prediction_validation of desk mine must be built first"),
+        (("predict", "--desk", "mine"), "desk mine must have a shadow model, was none"),
+        (("predict", "--desk", "mine", "--stage", "hero"), "stage must be one of shadow, champion, was hero"),
+        (("models", "rollback", "v0", "--desk", "mine"), "version must be one of desk mine's (none), was v0"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(
+    shell: Shell, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in shell.refused(*arguments)
+
+
+def test_a_missing_or_half_written_model_is_one_line(trained: Shell) -> None:
+    folder = (
+        trained.data / "models" / "mine" / str(trained.json("predict", "--desk", "mine")["version"])
+    )
+    weights = folder / "policy.safetensors"
+    intact = weights.read_bytes()
+    weights.write_bytes(intact[:1000])
+    try:
+        assert "must have the SHA-256" in trained.refused("predict", "--desk", "mine")
+    finally:
+        weights.write_bytes(intact)
+    folder.rename(folder.with_name("moved"))
+    try:
+        assert "version must be one of desk mine's" in trained.refused("predict", "--desk", "mine")
+    finally:
+        folder.with_name("moved").rename(folder)
+
+
+def test_a_missing_folder_of_desks_is_one_line(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.desks = tmp_path / "gone"
+    assert "TOLLGATE_DESKS must be a folder" in shell.refused("desks")

@@ -1,0 +1,161 @@
+"""The dataset: what is in it, that it exports, and that its checks find what is wrong with it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rl_core.chain.backtest_history import build_backtest_history
+from rl_core.chain.bars import build_bars
+from rl_core.chain.offline_dataset import build_offline_dataset, run_checks
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.errors import TollgateError
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.state import STATE_NAMES
+from rl_core.market.simulated import simulate_bars
+from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows, rows_per_mode
+from rl_core.offline.validation import CHECK_NAMES
+from tests.conftest import small_desk
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    folder = tmp_path_factory.mktemp("dataset")
+    bars = simulate_bars(2000, seed=11)
+    bars.drop(index=range(500, 520)).to_parquet(folder / "bars.parquet", index=False)  # an outage
+    work = Workplace.open(small_desk(folder / "bars.parquet"), folder)
+    build_bars(work)
+    build_backtest_history(work)
+    build_offline_dataset(work)
+    return work
+
+
+def test_rows_are_decisions_with_complete_states_and_unknown_targets_are_nan(
+    work: Workplace,
+) -> None:
+    dataset = work.read_dataset("offline_dataset")
+    assert len(dataset) == 1980 - 33
+    assert np.isfinite(dataset[list(STATE_NAMES)].to_numpy()).all()
+    # the bar before the outage has no bar an hour later, nor those up to a day before it, save
+    # where the day reaches past it: 20 hours are missing
+    assert dataset["return_1h"].isna().sum() == 1 + 1
+    assert dataset["return_24h"].isna().sum() == 20 + 24
+    assert set(dataset["split"]) == {"train", "validation", "test", "purged"}
+
+
+def test_account_features_are_those_of_the_account_that_decided(work: Workplace) -> None:
+    dataset = work.read_dataset("offline_dataset")
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    np.testing.assert_allclose(dataset["position"], history["position"].clip(-1, 1), atol=1e-6)
+    np.testing.assert_allclose(dataset["cash_fraction"] + dataset["position"], 1.0, atol=1e-5)
+
+
+def test_the_npz_loads_without_pickle_and_says_the_same(work: Workplace) -> None:
+    dataset = work.read_dataset("offline_dataset")
+    with np.load(work.lake.path("offline_dataset", "dataset.npz"), allow_pickle=False) as arrays:
+        assert arrays["states"].dtype == np.float32
+        assert arrays["states"].shape == (len(dataset), 34)
+        assert arrays["actions"].dtype == np.int8
+        np.testing.assert_array_equal(arrays["return_24h"], dataset["return_24h"])
+        assert arrays["feature_names"].tolist() == list(STATE_NAMES)
+        assert arrays["timestamps"][0] == dataset["timestamp"].iloc[0].tz_localize(None)
+
+
+def test_building_twice_gives_the_same_content(work: Workplace) -> None:
+    first = work.lake.load("offline_dataset").content
+    assert build_offline_dataset(work).content == first
+
+
+def verdicts(work: Workplace) -> dict[str, Check]:
+    checks = run_checks(work)
+    assert [check.name for check in checks] == list(CHECK_NAMES)
+    return {check.name: check for check in checks}
+
+
+def test_a_sound_dataset_passes_every_check(work: Workplace) -> None:
+    assert all(check.passed for check in verdicts(work).values())
+
+
+CORRUPTIONS = {
+    "targets_are_not_infinite": ("return_1h", 100, np.inf),
+    "known_targets_are_within_100_percent": ("return_24h", 7, 1.5),
+    "targets_agree_with_prices_in_sql": ("return_24h", 1200, 0.0123),
+    "no_feature_sees_the_future": ("rsi", 0, 0.999),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_each_check_finds_a_single_corrupted_value_and_its_row(work: Workplace, name: str) -> None:
+    column, row, value = CORRUPTIONS[name]
+    path = work.lake.path("offline_dataset", "dataset.parquet")
+    intact = path.read_bytes()
+    dataset = pd.read_parquet(path)
+    dataset.loc[row, column] = np.float32(value)
+    dataset.to_parquet(path, index=False)
+    try:
+        failed = verdicts(work)[name]
+    finally:
+        path.write_bytes(intact)
+    assert not failed.passed
+    assert f"row {row}" in failed.detail
+    assert failed.is_blocking == CHECK_NAMES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("unknown_targets_are_few", np.nan),
+        ("targets_vary", 0.01),
+        ("targets_agree_with_prices_in_sql", 0.0),  # unknown filled with 0, among others
+        ("moments_match_the_bars", 0.5),
+    ],
+)
+def test_a_column_that_was_overwritten_is_found(work: Workplace, name: str, values: float) -> None:
+    path = work.lake.path("offline_dataset", "dataset.parquet")
+    intact = path.read_bytes()
+    dataset = pd.read_parquet(path)
+    dataset["return_1h"] = np.float32(values)
+    dataset.to_parquet(path, index=False)
+    try:
+        assert not verdicts(work)[name].passed
+    finally:
+        path.write_bytes(intact)
+
+
+def test_a_changed_dataset_is_neither_read_nor_replaced(work: Workplace) -> None:
+    path = work.lake.path("offline_dataset", "dataset.parquet")
+    intact = path.read_bytes()
+    path.write_bytes(intact[:-1] + b"?")
+    try:
+        with pytest.raises(TollgateError, match="must be as it was sealed, was changed since"):
+            work.read_dataset("offline_dataset")
+        with pytest.raises(TollgateError, match=r"delete .*offline_dataset and build it again"):
+            build_offline_dataset(work)
+        assert path.read_bytes() != intact  # the evidence is still there
+    finally:
+        path.write_bytes(intact)
+
+
+@pytest.mark.parametrize("mode", ["high_volatility", "trending", "ranging"])
+def test_the_regime_filter_takes_training_rows_only(work: Workplace, mode: str) -> None:
+    dataset, thresholds = (
+        work.read_dataset("offline_dataset"),
+        work.read_thresholds("offline_dataset"),
+    )
+    config = RegimeFilterConfig.model_validate({"mode": mode, "min_train_rows": 10})
+    filtered = filter_training_rows(dataset, thresholds, config)
+    kept = (filtered["split"] == "train").sum()
+    assert 0 < kept < (dataset["split"] == "train").sum()
+    assert kept == rows_per_mode(dataset, thresholds)[mode]
+    for split in ("validation", "test", "purged"):
+        assert (filtered["split"] == split).sum() == (dataset["split"] == split).sum()
+
+
+def test_a_filter_that_leaves_too_little_is_an_error(work: Workplace) -> None:
+    never = RegimeThresholds(
+        low_volatility=0, high_volatility=1, high_atr_fraction=99, trending_adx=0.2
+    )
+    with pytest.raises(TollgateError, match="must leave at least 500 training rows, was 0"):
+        filter_training_rows(
+            work.read_dataset("offline_dataset"), never, RegimeFilterConfig(mode="high_volatility")
+        )

@@ -1,0 +1,46 @@
+"""What Dagster knows of a desk."""
+
+import dagster as dg
+import pytest
+
+from pipeline.definitions import defs
+from rl_core.chain import CHAIN
+from rl_core.desk import load_desks
+
+DESKS = [desk.name for desk in load_desks()]
+
+
+@pytest.mark.parametrize("desk", DESKS)
+def test_a_desk_is_eight_described_assets_in_one_chain(desk: str) -> None:
+    graph = defs.resolve_asset_graph()
+    for name in CHAIN:
+        node = graph.get(dg.AssetKey([desk, name]))
+        assert node.group_name == desk
+        assert node.description
+        assert node.kinds
+        assert node.owners
+    key = dg.AssetKey([desk, "deployed_model"])
+    ancestors = {key.path[-1] for key in graph.get_ancestor_asset_keys(key)}
+    assert ancestors == set(CHAIN[:-1])
+
+
+@pytest.mark.parametrize("desk", DESKS)
+def test_every_desk_has_a_job_and_a_weekly_schedule_that_is_on(desk: str) -> None:
+    assert defs.resolve_job_def(f"retrain_{desk}")
+    schedule = defs.resolve_schedule_def(f"retrain_{desk}_schedule")
+    assert schedule.cron_schedule == "0 6 * * 1"
+    assert schedule.execution_timezone == "UTC"
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_checks_that_protect_what_comes_next_are_blocking() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
+    assert {
+        "known_targets_are_within_100_percent",
+        "targets_agree_with_prices_in_sql",
+        "no_feature_sees_the_future",
+        "predictions_are_finite",
+        "served_model_is_intact",
+    } <= blocking
+    assert "targets_vary" not in blocking

@@ -1,0 +1,129 @@
+"""The real `dagster asset materialize`, on a small desk: it runs through, and it stops."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from rl_core.market.simulated import simulate_bars
+from tests.conftest import small_desk
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Factory:
+    """A desk of its own with a DAGSTER_HOME of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("desks", "home"):
+            (folder / name).mkdir()
+        (folder / "home" / "dagster.yaml").write_text(
+            (ROOT / "pipeline" / "dagster.yaml").read_text()
+        )
+        simulate_bars(3000, seed=7, signal_r2=0.05).to_parquet(folder / "bars.parquet", index=False)
+        desk = small_desk(folder / "bars.parquet", name="mine")
+        text = yaml.safe_dump(desk.model_dump(mode="json", exclude_defaults=True))
+        (folder / "desks" / "mine.yaml").write_text(text)
+
+    @property
+    def lake(self) -> Path:
+        return self.folder / "data" / "lake" / "mine"
+
+    def materialize(self, select: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "TOLLGATE_DESKS": str(self.folder / "desks"),
+            "TOLLGATE_DATA": str(self.folder / "data"),
+            "DAGSTER_HOME": str(self.folder / "home"),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipeline.definitions",
+             "--select", select],
+            capture_output=True, text=True, check=False, env=environment, cwd=ROOT,
+        )  # fmt: skip
+
+    def built(self) -> dict[str, str]:
+        """When each artefact was sealed: file times change with every build."""
+        return {p.parent.name: str(p.stat().st_mtime_ns) for p in self.lake.glob("*/artifact.json")}
+
+
+@pytest.fixture(scope="module")
+def factory(tmp_path_factory: pytest.TempPathFactory) -> Factory:
+    factory = Factory(tmp_path_factory.mktemp("factory"))
+    result = factory.materialize("group:mine")
+    assert result.returncode == 0, result.stdout + result.stderr
+    return factory
+
+
+def test_a_group_runs_from_bars_to_a_served_model(factory: Factory) -> None:
+    pointer = json.loads((factory.folder / "data" / "models" / "mine" / "shadow.json").read_text())
+    manifest = factory.folder / "data" / "models" / "mine" / pointer["version"] / "manifest.json"
+    assert json.loads(manifest.read_text())["stage"] == "shadow"
+
+
+def test_the_run_is_kept_for_the_ui(factory: Factory) -> None:
+    runs = factory.folder / "home" / "history" / "runs.db"
+    with sqlite3.connect(runs) as connection:
+        (status,) = connection.execute("SELECT status FROM runs").fetchone()
+    assert status == "SUCCESS"
+
+
+def test_a_dataset_corrupted_on_disk_stops_the_run_and_the_deployment(factory: Factory) -> None:
+    path = factory.lake / "offline_dataset" / "dataset.parquet"
+    intact = path.read_bytes()
+    dataset = pd.read_parquet(path)
+    dataset["return_24h"] = dataset["return_24h"] * np.float32(1.5)
+    dataset.to_parquet(path, index=False)
+    before, versions = (
+        factory.built(),
+        sorted((factory.folder / "data" / "models" / "mine").iterdir()),
+    )
+    try:
+        whole = factory.materialize("group:mine")
+        assert whole.returncode == 1
+        assert "must be as it was sealed, was changed since" in whole.stdout + whole.stderr
+        after = factory.built()
+        for downstream in ("regime_dataset", "bc_policy", "ppo_policy", "prediction_validation"):
+            assert after[downstream] == before[downstream], downstream
+
+        alone = factory.materialize("mine/deployed_model")
+        assert alone.returncode == 1
+        assert "must be as it was sealed, was changed since" in alone.stdout + alone.stderr
+        assert sorted((factory.folder / "data" / "models" / "mine").iterdir()) == versions
+    finally:
+        path.write_bytes(intact)
+
+
+def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
+    tmp_path: Path,
+) -> None:
+    factory = Factory(tmp_path)
+    bars = pd.read_parquet(tmp_path / "bars.parquet")
+    bars.loc[1500:1501, ["open", "high", "low", "close"]] *= 100.0  # a unit error in two rows
+    bars.to_parquet(tmp_path / "bars.parquet", index=False)
+    result = factory.materialize("group:mine")
+    assert result.returncode == 1
+    assert "known_targets_are_within_100_percent" in result.stdout + result.stderr
+    assert set(factory.built()) == {"bars", "backtest_history", "offline_dataset"}
+
+
+def test_a_training_that_fails_fails_its_asset_with_the_reason(tmp_path: Path) -> None:
+    factory = Factory(tmp_path)
+    desk = factory.folder / "desks" / "mine.yaml"
+    settings = yaml.safe_load(desk.read_text())
+    settings["ppo"]["rollout_steps"] = 2400  # longer than the training span
+    settings["ppo"]["num_minibatches"] = 1
+    desk.write_text(yaml.safe_dump(settings))
+    result = factory.materialize("group:mine")
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert "rollout_steps must be shorter than the training span" in output
+    assert "ppo_policy" not in factory.built()
