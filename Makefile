@@ -28,3 +28,7 @@ check: install
 
 ui: install $(DAGSTER_HOME)/dagster.yaml
 	dagster dev
+
+bench: install
+	$(VENV)/pip install --quiet --requirement benchmarks/requirements.lock
+	python -m benchmarks.backtest

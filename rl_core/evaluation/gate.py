@@ -124,7 +124,7 @@ def _check_range(predictions: Array) -> Check:
     return _check(
         "predictions_are_within_100_percent",
         largest <= 1,
-        f"largest |prediction| {largest:.4f}, limit 1",
+        f"largest absolute prediction {largest:.4f}, limit 1",
         largest=largest,
     )
 
