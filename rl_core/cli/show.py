@@ -1,5 +1,6 @@
 """How results look to a person."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,10 +9,16 @@ from rich.console import Console
 from rich.table import Table
 
 from rl_core.chain.workplace import Workplace
+from rl_core.evaluation.report import percent
 from rl_core.evaluation.verdict import verdict
 from rl_core.registry.store import Version
 
-console = Console()
+PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
+console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+AS_PERCENT = {
+    "total_return", "annual_return", "annual_volatility", "max_drawdown", "win_rate", "costs_paid",
+    "exposure",
+}  # fmt: skip
 
 
 def table(title: str, columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
@@ -78,7 +85,10 @@ def backtest(result: Mapping[str, Any]) -> None:
 def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
     """Accounts beside each other, a figure a line."""
     figures = next(iter(performance.values()))
-    lines = [[name, *(p[name] for p in performance.values())] for name in figures]
+    lines = [
+        [name, *(percent(p[name]) if name in AS_PERCENT else p[name] for p in performance.values())]
+        for name in figures
+    ]
     table(title, ["", *performance], lines)
 
 
