@@ -81,7 +81,8 @@ def walk_bars(
     return Walk(*columns)
 
 
-@njit(cache=True)
+# no cache=True: numba would not notice a change in trading/, and fill by rules of the past
+@njit
 def _walk(
     days: Array,
     open_price: Array,

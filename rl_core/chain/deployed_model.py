@@ -101,13 +101,18 @@ nothing here says that it earns money.
 
 def run_checks(work: Workplace) -> list[Check]:
     """What the pointer serves is what was deployed, and it loads."""
-    version = work.store.served("shadow")
-    load_policy(version.directory)
+    try:
+        version = work.store.served("shadow")
+        load_policy(version.directory)
+        detail = f"{version.manifest.version}: every hash holds and the policy loads"
+        is_intact = True
+    except TollgateError as error:
+        detail, is_intact = str(error), False
     return [
         Check(
             name="served_model_is_intact",
-            passed=True,
+            passed=is_intact,
             is_blocking=CHECKS["served_model_is_intact"],
-            detail=f"{version.manifest.version}: every hash holds and the policy loads",
+            detail=detail,
         )
     ]

@@ -11,6 +11,7 @@ from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
 from rl_core.envs.spot import SpotMarket, SpotParams
+from rl_core.evaluation.figures import number
 from rl_core.evaluation.policy_walk import PolicyDecisions, decide, span_walk
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.policy_file import Policy, load_policy, save_policy
@@ -125,7 +126,8 @@ def iteration_line(figures: PPOIteration, iterations: int) -> str:
     else:
         stage = f"ppo: iteration {figures.iteration}/{iterations}"
     parts = [
-        f"{stage} return {figures.mean_return:+.3f} value loss {figures.value_loss:.3f}",
+        f"{stage} return {figures.mean_return:+.3f}",
+        f"value loss {number(figures.value_loss, 3)}",
         f"explained variance {figures.explained_variance:.2f}",
     ]
     if figures.entropy is not None:

@@ -112,8 +112,13 @@ def gather_evidence(
         train=imitation(work, policy, dataset, "train"),
         test=imitation(work, policy, dataset, "test"),
         latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
-        account_error=float(np.abs(equity / decisions.equity - 1).max()),
+        account_error=relative_error(equity, decisions.equity),
     )
+
+
+def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
+    """Largest relative difference, 0 where both are 0."""
+    return float((np.abs(values - expected) / np.maximum(np.abs(expected), 1e-9)).max())
 
 
 def imitation(work: Workplace, policy: Policy, dataset: pd.DataFrame, split: str) -> Imitation:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rl_core.chain.workplace import Workplace
-from rl_core.evaluation.report import percent
+from rl_core.evaluation.figures import percent
 from rl_core.evaluation.verdict import verdict
 from rl_core.registry.store import Version
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from rl_core.evaluation.figures import number, percent
 from rl_core.evaluation.gate import GateReport
 from rl_core.evaluation.verdict import verdict
 from rl_core.trading.performance import Performance
@@ -15,16 +16,6 @@ from rl_core.trading.performance import Performance
 Array = NDArray[np.float64]
 
 NAMES = {"policy": "this policy", "teacher": "ensemble (teacher)", "buy_and_hold": "buy and hold"}
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as percent, or a dash."""
-    return "–" if value is None else f"{100 * value:.{digits}f}%"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number, or a dash where it is undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def markdown(report: GateReport) -> str:

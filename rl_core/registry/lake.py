@@ -7,6 +7,7 @@ Reading verifies. A directory that was changed after it was sealed is neither re
 it is evidence, and only a person removes it.
 """
 
+import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -112,6 +113,7 @@ class Lake:
         ):
             if final.exists():
                 self.load(name)  # refuses to bury evidence
+            self._remove_leftovers(name)
             with new_directory(final) as directory:
                 yield directory
                 files = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
@@ -126,6 +128,12 @@ class Lake:
                     metadata=metadata,
                 )
                 write_json(directory / SEAL, artifact.model_dump())
+
+    def _remove_leftovers(self, name: str) -> None:
+        """What a killed build left behind; the lock says that none is under way."""
+        for leftover in self.directory.glob(f".{name}.*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
 
     def lineage(self, name: str) -> dict[str, str]:
         """Content of an artefact and of all it was made from, each verified against its files once.

@@ -46,8 +46,15 @@ def trade_and_mark(
     impact_scale: Number,
     rates: CostRates,
 ) -> Mark:
-    """Fill at the open, pay for a short over the bar, mark at the close."""
-    fill = rebalance(cash, units, is_order, target, open_price, impact_scale, rates)
+    """Fill at the open, pay for a short over the bar, mark at the close.
+
+    An account that has lost everything is closed at the open, and then trades no more.
+    """
+    is_ruined = cash + units * open_price <= 0
+    order_target = choose(is_ruined, 0.0, target)
+    fill = rebalance(
+        cash, units, is_order | is_ruined, order_target, open_price, impact_scale, rates
+    )
     value = fill.units * close_price
     borrow_cost = choose(value < 0, -value * rates.borrow_per_bar, 0.0 * value)
     cash_after = fill.cash - borrow_cost

@@ -50,7 +50,9 @@ def summarise(
         traded_value: (T - 1,) absolute value traded at that fill.
         costs: (T - 1,) paid at that fill and over that bar.
     """
-    returns = equity[1:] / equity[:-1] - 1
+    solvent = np.minimum.accumulate(equity) > 0
+    before = np.where(solvent[:-1], equity[:-1], 1.0)
+    returns = np.where(solvent[:-1], equity[1:] / before - 1, 0.0)  # nothing is earned on nothing
     years = max(float(ns[-1] - ns[0]) / NS_PER_YEAR, 1e-9)
     per_year = len(returns) / years
     volatility = float(returns.std())

@@ -37,7 +37,7 @@ class PPOIteration(BaseModel):
     trade_share: float  # of steps that traded
     terminated_share: float  # of steps that broke a rule
     policy_loss: float | None
-    value_loss: float
+    value_loss: float | None
     entropy: float | None
     approx_kl: float | None
     clip_fraction: float | None
@@ -294,6 +294,15 @@ def is_sound(optimisers: Optimisers, norms: dict[str, Tensor], config: PPOConfig
     return False
 
 
+def finite_mean(figures: list[Tensor]) -> float | None:
+    """Mean of those that are finite; None if there is none, since JSON knows no NaN."""
+    if not figures:
+        return None
+    stacked = torch.stack(figures)
+    known = stacked[stacked.isfinite()]
+    return float(known.mean()) if len(known) else None
+
+
 def summarise_iteration(
     iteration: int,
     batch: Batch,
@@ -311,12 +320,14 @@ def summarise_iteration(
     unexplained = (batch.returns - rollout.value).var() / batch.returns.var().clamp(min=1e-12)
 
     def mean(name: str) -> float | None:
-        return float(torch.stack([row[name] for row in losses]).mean()) if losses else None
+        return finite_mean([row[name] for row in losses])
 
     auxiliary: dict[str, float] = {}
     if losses and config.auxiliary_losses:
-        per_horizon = torch.stack([row["returns"] for row in losses]).mean(dim=0).tolist()
-        auxiliary = dict(zip(horizons, per_horizon, strict=True))
+        for position, horizon in enumerate(horizons):
+            loss = finite_mean([row["returns"][position] for row in losses])
+            if loss is not None:
+                auxiliary[horizon] = loss
     parts = ("encoder", "policy_head", "value_head", "return_heads")
     return PPOIteration(
         iteration=iteration,
@@ -327,7 +338,7 @@ def summarise_iteration(
         trade_share=float(rollout.traded.float().mean()),
         terminated_share=float(rollout.terminated.float().mean()),
         policy_loss=mean("policy_loss"),
-        value_loss=float(torch.stack(value_losses).mean()),
+        value_loss=finite_mean(value_losses),
         entropy=mean("entropy"),
         approx_kl=mean("approx_kl"),
         clip_fraction=mean("clip_fraction"),

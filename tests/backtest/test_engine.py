@@ -47,6 +47,14 @@ def test_the_last_decision_never_fills() -> None:
     assert np.isnan(result.equity_after_fill[-1])
 
 
+def test_an_account_that_lost_everything_is_closed_and_stays_closed() -> None:
+    opens = [10.0, 10.0, 40.0, 5.0, 5.0]
+    result = walk([10.0, 30.0, 40.0, 5.0, 5.0], opens, [SELL, HOLD, BUY, BUY, HOLD])
+    # short 10 at 10; at an open of 40 it owes 400 of 200: closed at -200
+    assert result.units.tolist() == [0.0, -10.0, 0.0, 0.0, 0.0]
+    assert result.equity.tolist() == [100.0, -100.0, -200.0, -200.0, -200.0]
+
+
 def test_days_since_the_last_trade_are_counted_from_its_bar() -> None:
     result = walk([10.0] * 4, [10.0] * 4, [HOLD, BUY, HOLD, HOLD])
     assert result.days_since_trade[:2].min() > 1e5

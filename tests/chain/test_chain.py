@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rl_core.chain import deployed_model
 from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
@@ -205,3 +206,12 @@ def test_a_corrupted_dataset_stops_the_next_link(own: Workplace) -> None:
     dataset.to_parquet(path, index=False)
     with pytest.raises(TollgateError, match="offline_dataset and build it again"):
         build_regime_dataset(own)
+
+
+def test_the_check_of_the_served_model_fails_when_its_weights_change(own: Workplace) -> None:
+    assert deployed_model.run_checks(own)[0].passed
+    weights = own.store.served("shadow").directory / "policy.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    (check,) = deployed_model.run_checks(own)
+    assert not check.passed
+    assert "must have the SHA-256" in check.detail

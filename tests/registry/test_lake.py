@@ -56,6 +56,14 @@ def test_an_artefact_that_was_never_built_or_lost_its_seal_is_named(lake: Lake) 
         lake.load("bars")
 
 
+def test_what_a_killed_build_left_behind_is_removed_by_the_next(lake: Lake) -> None:
+    leftover = lake.directory / ".dataset.killed"
+    leftover.mkdir()
+    (leftover / "half").write_text("x")
+    build(lake, "dataset", "3", "bars", "history")
+    assert not leftover.exists()
+
+
 def test_a_build_that_fails_leaves_the_old_artefact(lake: Lake) -> None:
     content = lake.load("dataset").content
 

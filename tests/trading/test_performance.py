@@ -68,3 +68,19 @@ def test_the_profits_of_all_trips_add_up_to_the_change_of_equity(
     )  # fmt: skip
     profits = round_trip_profits(walk.equity, walk.units[1:], walk.equity_after_fill[:-1])
     assert profits.sum() == pytest.approx(walk.equity[-1] - walk.equity[0], rel=1e-9, abs=1e-6)
+
+
+def test_an_account_that_is_ruined_earns_nothing_afterwards() -> None:
+    equity = np.array([100.0, -100.0, -200.0, -200.0])
+    result = summarise(
+        np.arange(4) * HOUR_NS,
+        equity,
+        np.array([-1.0, 0.0, 0.0]),
+        equity[1:],
+        np.zeros(3),
+        np.zeros(3),
+    )
+    assert result.total_return == pytest.approx(-3.0)
+    assert result.annual_return is None
+    assert result.sharpe is not None
+    assert result.sharpe < 0
