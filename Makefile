@@ -4,7 +4,7 @@ VENV := .venv/bin
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install demo test check ui serve bench
+.PHONY: install demo test check ui bench
 install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
@@ -21,7 +21,7 @@ demo: install $(DAGSTER_HOME)/dagster.yaml
 	tollgate summary --desk btc_spot
 
 test: install
-	pytest -n 2 -m 'not slow'
+	pytest -n 2
 
 check: install
 	ruff check . && ruff format --check . && pyright && lint-imports

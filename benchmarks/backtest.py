@@ -76,7 +76,7 @@ def main() -> None:
     measured: dict[str, list[float]] = {name: [] for name in ("walk", "whole", "backtesting.py")}
     for _ in range(ROUNDS):
         measured["walk"].append(len(bars) / seconds(walk))
-        measured["whole"].append(len(bars) / seconds(lambda: run_backtest(desk, bars)))
+        measured["whole"].append(len(bars) / seconds(lambda: run_backtest(desk, bars, None)))
         measured["backtesting.py"].append(few / peer_seconds(bars[:few], action[:few]))
     peer = measured["backtesting.py"]
     meaning = {

@@ -15,7 +15,10 @@ from rl_core.runtime.progress import flat
 
 def sealed_result(artifact: Artifact, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
     """Figures and data version of an artefact."""
-    figures = {name: _shown(value) for name, value in flat(artifact.metadata).items()}
+    figures = {
+        name: _shown(value)
+        for name, value in flat({**artifact.metadata, **artifact.timings}).items()
+    }
     return dg.MaterializeResult(
         metadata={**figures, **metadata}, data_version=dg.DataVersion(artifact.content)
     )

@@ -6,6 +6,7 @@ Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 import os
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import yaml
@@ -37,9 +38,17 @@ class RetrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cron: str = "0 6 * * 1"
+    cron: str = Field(default="0 6 * * 1", pattern=r"^[0-9*,/-]+( [0-9*,/A-Za-z-]+){4}$")
     timezone: str = "UTC"
     is_enabled: bool = True
+
+    @model_validator(mode="after")
+    def _timezone_exists(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
+        return self
 
 
 class DeskConfig(BaseModel):
@@ -88,9 +97,8 @@ class DeskConfig(BaseModel):
         return PreparationConfig(
             interval_ns=self.bars.interval_ns,
             quality=self.quality,
-            sentiment=self.sentiment,
+            max_sentiment_age_hours=self.sentiment.max_age_hours,
             costs=self.costs,
-            root=PROJECT_ROOT,
         )
 
     def resolved(self) -> dict[str, Any]:

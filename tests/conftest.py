@@ -12,7 +12,6 @@ from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prep
 from rl_core.desk import DeskConfig
 from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
-from rl_core.features.sentiment import SentimentConfig
 from rl_core.market.quality import QualityConfig
 from rl_core.market.simulated import simulate_bars
 from rl_core.trading.costs import CostConfig
@@ -41,8 +40,8 @@ def make_bars(close: list[float], open_price: list[float] | None = None) -> pd.D
 
 
 @pytest.fixture
-def preparation(tmp_path: Path) -> PreparationConfig:
-    return PreparationConfig(HOUR_NS, QualityConfig(), SentimentConfig(), CostConfig(), tmp_path)
+def preparation() -> PreparationConfig:
+    return PreparationConfig(HOUR_NS, QualityConfig(), 24.0, CostConfig())
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def prepare(preparation: PreparationConfig) -> Callable[[pd.DataFrame], Prepared
     def run(bars: pd.DataFrame) -> PreparedMarket:
         train = np.arange(len(bars)) < len(bars) // 2
         thresholds = fit_regime_thresholds(compute_indicators(bars), train, RegimeConfig())
-        return prepare_market(bars, preparation, thresholds)
+        return prepare_market(bars, None, preparation, thresholds)
 
     return run
 

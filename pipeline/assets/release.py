@@ -1,4 +1,7 @@
-"""The links that decide: prediction_validation, the gate, and deployed_model."""
+"""The links that decide: prediction_validation, the gate, and deployed_model.
+
+What they call is imported when they run: torch takes a second and should not hold up the UI.
+"""
 
 from datetime import timedelta
 
@@ -6,8 +9,6 @@ import dagster as dg
 
 from pipeline.reporting import image, sealed_result
 from pipeline.wiring import desk_asset
-from rl_core.chain.deployed_model import deploy
-from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
 
@@ -23,6 +24,8 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         Its asset checks block what comes next. The report compares the policy with its teacher and
         with buy and hold, all costs paid. Skill is not judged yet.
         """
+        from rl_core.chain.prediction_validation import build_prediction_validation
+
         work = Workplace.open(desk.name)
         artifact = build_prediction_validation(work)
         folder = work.lake.path(artifact.name, "")
@@ -36,6 +39,8 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         Verifies the gate's report and the hashes of the whole lineage itself, so that it cannot be
         reached around the gate. Stale if no retrain succeeded for eight days.
         """
+        from rl_core.chain.deployed_model import deploy
+
         version = deploy(Workplace.open(desk.name))
         manifest = version.manifest
         card = (version.directory / "model_card.md").read_text()

@@ -44,6 +44,7 @@ class Walk:
     traded_units: Array
     cost: Array  # commission, slippage, spread, impact, borrowing, over bar t + 1
     equity_after_fill: Array  # at the open of bar t + 1
+    target: Array  # position that the order wants, fraction of equity
     days_since_trade: Array  # at bar t, since the bar of the last fill; huge before the first
 
 
@@ -96,15 +97,16 @@ def _walk(
     max_position: float,
 ) -> Array:
     num_bars = len(close_price)
-    rows = np.empty((8, num_bars))
+    rows = np.empty((9, num_bars))
     cash, units, equity, last_trade_day = initial_cash, 0.0, initial_cash, -NEVER_TRADED_DAYS
     for t in range(num_bars):
         rows[0, t], rows[1, t], rows[2, t] = cash, units, equity
-        rows[7, t] = days[t] - last_trade_day
+        target = target_position(action[t], strength[t], min_position, max_position)
+        rows[7, t] = target
+        rows[8, t] = days[t] - last_trade_day
         if t + 1 == num_bars:
             rows[3:7, t] = np.nan
             break
-        target = target_position(action[t], strength[t], min_position, max_position)
         mark = trade_and_mark(
             cash, units, action[t] != HOLD, target,
             open_price[t + 1], close_price[t + 1], impact_scale[t], rates,

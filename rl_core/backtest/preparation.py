@@ -4,7 +4,6 @@ Shapes: B bars.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from rl_core.features.indicators import Indicators, compute_indicators
 from rl_core.features.regimes import RegimeThresholds, volatility_regime
-from rl_core.features.sentiment import SentimentConfig, sentiment_at_close
+from rl_core.features.sentiment import sentiment_at_close
 from rl_core.features.state import first_complete_row, market_features
 from rl_core.market.bars import nanoseconds
 from rl_core.market.quality import QualityConfig, data_health
@@ -25,7 +24,6 @@ class PreparedMarket:
 
     bars: pd.DataFrame  # (B,)
     ns: NDArray[np.int64]  # (B,)
-    interval_ns: int
     indicators: Indicators
     thresholds: RegimeThresholds
     regime: NDArray[np.int8]  # (B,)
@@ -48,38 +46,42 @@ class PreparationConfig:
 
     interval_ns: int
     quality: QualityConfig
-    sentiment: SentimentConfig
+    max_sentiment_age_hours: float
     costs: CostConfig
-    root: Path  # of relative paths
 
 
 def prepare_market(
-    bars: pd.DataFrame, config: PreparationConfig, thresholds: RegimeThresholds
+    bars: pd.DataFrame,
+    sentiment: pd.DataFrame | None,
+    config: PreparationConfig,
+    thresholds: RegimeThresholds,
+    indicators: Indicators | None = None,
 ) -> PreparedMarket:
     """Compute all that is known per bar.
 
     Args:
         bars: (B,) bars that meet the contract.
+        sentiment: published rows, or None without a source.
         config: the desk's parts.
         thresholds: fitted on the training span.
+        indicators: of these bars, if they are known already.
     """
     ns = nanoseconds(bars["timestamp"])
-    indicators = compute_indicators(bars)
+    indicators = indicators or compute_indicators(bars)
     regime = volatility_regime(indicators, thresholds)
     health = data_health(bars, config.interval_ns, config.quality)
-    sentiment = sentiment_at_close(
-        bars["timestamp"], config.interval_ns, config.sentiment, config.root
+    opinion = sentiment_at_close(
+        bars["timestamp"], config.interval_ns, sentiment, config.max_sentiment_age_hours
     )
-    features = market_features(indicators, regime, health, sentiment)
+    features = market_features(indicators, regime, health, opinion)
     return PreparedMarket(
         bars=bars,
         ns=ns,
-        interval_ns=config.interval_ns,
         indicators=indicators,
         thresholds=thresholds,
         regime=regime,
         health=health,
-        sentiment=sentiment,
+        sentiment=opinion,
         features=features,
         first_bar=first_complete_row(features),
         impact_scale=impact_scale(bars, indicators.volatility, config.costs.impact_coefficient),

@@ -9,6 +9,7 @@ import pandas as pd
 from rl_core.backtest.engine import Walk
 from rl_core.ensemble.vote import Vote
 from rl_core.market.bars import nanoseconds
+from rl_core.trading.accounts import HOLD
 from rl_core.trading.performance import Performance, summarise
 
 
@@ -17,9 +18,10 @@ def decision_records(
 ) -> pd.DataFrame:
     """Table of decisions.
 
-    Columns: `timestamp`, `close`; `<analyst>_action`, `_strength`, `_weight`, `_reason`; the vote's
-    `action` and `strength`; `cash`, `units`, `position`, `equity`, `days_since_trade` at the
-    decision; `fill_price`, `traded_units`, `cost`, `equity_after_fill` at the fill that followed.
+    Columns: `timestamp`, `close`, `regime`; `<analyst>_action`, `_strength`, `_weight`, `_reason`;
+    the vote's `action` and `strength`; `cash`, `units`, `position`, `equity`, `days_since_trade` at
+    the decision; `target`, the position that an order wants, NaN for a HOLD; `fill_price`,
+    `traded_units`, `cost`, `equity_after_fill` at the fill that followed.
     """
     columns: dict[str, object] = {
         "timestamp": bars["timestamp"],
@@ -41,6 +43,7 @@ def decision_records(
         "position": walk.units * bars["close"].to_numpy() / walk.equity,
         "equity": walk.equity,
         "days_since_trade": walk.days_since_trade,
+        "target": np.where(vote.action == HOLD, np.nan, walk.target),
         "fill_price": walk.fill_price,
         "traded_units": walk.traded_units,
         "cost": walk.cost,

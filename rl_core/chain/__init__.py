@@ -3,16 +3,27 @@
     bars -> backtest_history -> offline_dataset -> regime_dataset -> bc_policy -> ppo_policy
          -> prediction_validation -> deployed_model
 
-Dagster's assets and the commands call the same functions, so what runs there can be run here.
+Dagster's assets and the commands call the same functions, so what runs there can be run here. A
+module has `build_<link>` and `run_checks`; the names of its checks stand here, so that they can be
+known without loading torch.
 """
 
-CHAIN = (
-    "bars",
-    "backtest_history",
-    "offline_dataset",
-    "regime_dataset",
-    "bc_policy",
-    "ppo_policy",
-    "prediction_validation",
-    "deployed_model",
-)
+from collections.abc import Mapping
+
+from rl_core.evaluation.gate import CHECK_NAMES as GATE_CHECKS
+from rl_core.offline.validation import CHECK_NAMES as DATASET_CHECKS
+
+CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it block what comes next?
+    "bars": {"few_bars_are_missing": False, "bars_are_healthy": False},
+    "backtest_history": {"equity_is_cash_and_holdings": True},
+    "offline_dataset": DATASET_CHECKS,
+    "regime_dataset": {"only_training_rows_were_filtered": True},
+    "bc_policy": {"clone_beats_the_majority_class": False, "clone_did_not_learn_by_heart": False},
+    "ppo_policy": {
+        "no_update_was_skipped": False,
+        "critic_explains_the_returns": False,
+        "ppo_improved_on_the_clone": False,
+    },
+    "prediction_validation": dict.fromkeys(GATE_CHECKS, True),
+    "deployed_model": {"served_model_is_intact": True},
+}

@@ -8,6 +8,7 @@ import pandas as pd
 from rl_core.backtest.engine import walk_bars
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.backtest.records import decision_records, walk_performance
+from rl_core.chain import CHAIN
 from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
@@ -22,7 +23,6 @@ from rl_core.runtime.files import write_json
 from rl_core.trading.accounts import BUY
 from rl_core.trading.performance import Performance
 
-CHECKS = {"equity_is_cash_and_holdings": True}
 BOOKKEEPING_ERROR = 1e-9  # relative
 
 
@@ -36,13 +36,18 @@ class Backtest:
 
 
 def run_backtest(
-    desk: DeskConfig, bars: pd.DataFrame, start: str | None = None, end: str | None = None
+    desk: DeskConfig,
+    bars: pd.DataFrame,
+    sentiment: pd.DataFrame | None,
+    start: str | None = None,
+    end: str | None = None,
 ) -> Backtest:
     """Let the ensemble trade.
 
     Args:
         desk: the desk.
         bars: all its bars: thresholds are fitted on the training part of them.
+        sentiment: published rows, or None without a source.
         start: first day of trading, UTC, or None for the first complete state.
         end: last day, included, or None for the last bar.
 
@@ -51,8 +56,9 @@ def run_backtest(
     """
     ns = nanoseconds(bars["timestamp"])
     train = split_bars(ns, desk.splits) == Split.TRAIN
-    thresholds = fit_regime_thresholds(compute_indicators(bars), train, desk.regimes)
-    market = prepare_market(bars, desk.preparation, thresholds)
+    indicators = compute_indicators(bars)
+    thresholds = fit_regime_thresholds(indicators, train, desk.regimes)
+    market = prepare_market(bars, sentiment, desk.preparation, thresholds, indicators)
     span = trading_span(bars["timestamp"], market.first_bar, start, end)
     vote = ensemble_vote(
         market.indicators, market.regime, market.health, market.sentiment, desk.ensemble
@@ -113,16 +119,14 @@ def trading_span(
 
 def build_backtest_history(work: Workplace) -> Artifact:
     """Run the ensemble over all bars and seal its decisions."""
-    bars = work.lake.load("bars")
-    backtest = run_backtest(work.desk, work.read_bars())
+    inputs = work.inputs("bars")
+    backtest = run_backtest(work.desk, work.read_bars(), work.read_sentiment())
     metadata = {
         "decisions": len(backtest.records),
         "first_bar": backtest.market.first_bar,
         **{name: p.model_dump() for name, p in backtest.performance.items()},
     }
-    with work.lake.build(
-        "backtest_history", {"bars": bars}, work.desk.resolved(), metadata
-    ) as directory:
+    with work.lake.build("backtest_history", inputs, work.desk.resolved(), metadata) as directory:
         backtest.records.to_parquet(directory / "history.parquet", index=False)
         write_json(directory / THRESHOLDS, backtest.market.thresholds.model_dump())
     return work.lake.load("backtest_history")
@@ -138,7 +142,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="equity_is_cash_and_holdings",
             passed=not len(rows),
-            is_blocking=CHECKS["equity_is_cash_and_holdings"],
+            is_blocking=CHAIN["backtest_history"]["equity_is_cash_and_holdings"],
             detail=f"differs in {describe_rows(rows)}" if len(rows) else "holds at every decision",
             figures={"largest_error": float(marked.max())},
         )

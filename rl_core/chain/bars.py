@@ -1,37 +1,47 @@
 """bars: the desk's source, held to the bar contract, with its quality report."""
 
-from rl_core.chain.workplace import Workplace
+from rl_core.chain import CHAIN
+from rl_core.chain.workplace import BARS, SENTIMENT, Workplace
 from rl_core.checks import Check
 from rl_core.desk import PROJECT_ROOT
+from rl_core.features.sentiment import read_sentiment
 from rl_core.market.quality import QualityReport, assess_quality
 from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 
-CHECKS = {"few_bars_are_missing": False, "bars_are_healthy": False}
-
 
 def read_source(work: Workplace) -> tuple[RawBars, QualityReport]:
-    """The desk's source as it is, and what is odd about it."""
+    """The desk's source as it is, and what is odd about it, by line or row of the file."""
     desk = work.desk
     raw = read_raw_bars(desk.bars, PROJECT_ROOT)
     report = assess_quality(
-        raw.frame, desk.bars.interval_ns, desk.quality, was_newest_first=raw.was_newest_first
+        raw.frame,
+        desk.bars.interval_ns,
+        desk.quality,
+        row_numbers=raw.row_numbers,
+        was_newest_first=raw.was_newest_first,
     )
     return raw, report
 
 
 def build_bars(work: Workplace) -> Artifact:
-    """Read, check and seal the bars.
+    """Read, check and seal the bars, and the sentiment that was published beside them.
 
     Raises:
         TollgateError: they break the contract; nothing is written.
     """
     raw, report = read_source(work)
     bars = checked_bars(raw, work.desk.bars)
-    metadata = quality_counts(report) | {"symbol": work.desk.bars.symbol}
+    sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
+    metadata = quality_counts(report) | {
+        "symbol": work.desk.bars.symbol,
+        "sentiment_rows": 0 if sentiment is None else len(sentiment),
+    }
     with work.lake.build("bars", {}, work.desk.resolved(), metadata) as directory:
-        bars.to_parquet(directory / "bars.parquet", index=False)
+        bars.to_parquet(directory / BARS, index=False)
+        if sentiment is not None:
+            sentiment.to_parquet(directory / SENTIMENT, index=False)
         write_json(directory / "quality.json", report.model_dump())
     return work.lake.load("bars")
 
@@ -54,7 +64,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="few_bars_are_missing",
             passed=share <= limits.max_missing_share,
-            is_blocking=CHECKS["few_bars_are_missing"],
+            is_blocking=CHAIN["bars"]["few_bars_are_missing"],
             detail=f"{seal.metadata['missing_bars']} missing, share {share:.4f}, "
             f"limit {limits.max_missing_share}",
             figures={"missing_share": share},
@@ -62,7 +72,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="bars_are_healthy",
             passed=health >= limits.min_mean_health,
-            is_blocking=CHECKS["bars_are_healthy"],
+            is_blocking=CHAIN["bars"]["bars_are_healthy"],
             detail=f"mean data health {health:.4f}, at least {limits.min_mean_health}",
             figures={"mean_health": health},
         ),

@@ -1,9 +1,11 @@
 """bc_policy: a network that decides as the ensemble did."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from rl_core.chain import CHAIN
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.models.policy_file import Policy, PolicySpec, new_model, save_policy
@@ -12,48 +14,53 @@ from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 from rl_core.training.cloning import CloningEpoch, Demonstrations, clone_behaviour
 
-CHECKS = {"clone_beats_the_majority_class": False, "clone_did_not_learn_by_heart": False}
-
 
 def build_bc_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
     """Clone the ensemble's behaviour and seal the policy."""
-    desk, lake = work.desk, work.lake
-    inputs = {"regime_dataset": lake.load("regime_dataset")}
-    dataset, horizons = work.read_dataset("regime_dataset"), desk.dataset.horizons
+    desk, inputs = work.desk, work.inputs("regime_dataset")
+    metadata: dict[str, Any] = {}
+    with work.lake.build("bc_policy", inputs, desk.resolved(), metadata) as directory:
+        train, validation = demonstrations(work, device)
+        torch.manual_seed(desk.bc.seed)
+        spec = PolicySpec(
+            model=desk.model,
+            horizons=desk.dataset.horizons,
+            trained_horizons=desk.dataset.horizons if desk.bc.return_weight > 0 else (),
+            thresholds=work.read_thresholds("regime_dataset"),
+        )
+        policy = Policy(new_model(spec).to(device), spec)
+        parameters = sum(p.numel() for p in policy.model.parameters())
+        say(f"bc: {len(train.actions)} training rows, {parameters:,} parameters, on {device}")
+        best, history = clone_behaviour(
+            policy.model,
+            train,
+            validation,
+            desk.bc,
+            lambda epoch: say(epoch_line(epoch, desk.bc.epochs)),
+        )
+        chosen = history[best - 1]
+        say(f"bc: best epoch {best}, validation loss {chosen.validation.loss:.4f}")
+        save_policy(directory, policy)
+        write_json(directory / "history.json", [epoch.model_dump() for epoch in history])
+        metadata |= {
+            "best_epoch": best,
+            "epochs": len(history),
+            "parameters": parameters,
+            "skipped_updates": history[-1].skipped_updates,
+            "train": chosen.train.model_dump(),
+            "validation": chosen.validation.model_dump(),
+        }
+    return work.lake.load("bc_policy")
+
+
+def demonstrations(work: Workplace, device: torch.device) -> tuple[Demonstrations, Demonstrations]:
+    """Training and validation rows of the regime dataset, on the device."""
+    dataset, horizons = work.read_dataset("regime_dataset"), work.desk.dataset.horizons
     train, validation = (
         Demonstrations.from_arrays(dataset_arrays(dataset, horizons, split), device)
         for split in ("train", "validation")
     )
-    torch.manual_seed(desk.bc.seed)
-    spec = PolicySpec(
-        model=desk.model,
-        horizons=horizons,
-        return_heads_trained=desk.bc.return_weight > 0,
-        thresholds=work.read_thresholds("regime_dataset"),
-    )
-    policy = Policy(new_model(spec).to(device), spec)
-    parameters = sum(p.numel() for p in policy.model.parameters())
-    say(f"bc: {len(train.actions)} training rows, {parameters:,} parameters, on {device}")
-    best, history = clone_behaviour(
-        policy.model,
-        train,
-        validation,
-        desk.bc,
-        lambda epoch: say(epoch_line(epoch, desk.bc.epochs)),
-    )
-    chosen = history[best - 1]
-    say(f"bc: best epoch {best}, validation loss {chosen.validation.loss:.4f}")
-    metadata = {
-        "best_epoch": best,
-        "epochs": len(history),
-        "parameters": parameters,
-        "train": chosen.train.model_dump(),
-        "validation": chosen.validation.model_dump(),
-    }
-    with lake.build("bc_policy", inputs, desk.resolved(), metadata) as directory:
-        save_policy(directory, policy)
-        write_json(directory / "history.json", [epoch.model_dump() for epoch in history])
-    return lake.load("bc_policy")
+    return train, validation
 
 
 def epoch_line(epoch: CloningEpoch, epochs: int) -> str:
@@ -75,7 +82,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="clone_beats_the_majority_class",
             passed=validation["accuracy"] > validation["majority_share"],
-            is_blocking=CHECKS["clone_beats_the_majority_class"],
+            is_blocking=CHAIN["bc_policy"]["clone_beats_the_majority_class"],
             detail=f"validation accuracy {validation['accuracy']:.3f}, balanced "
             f"{validation['balanced_accuracy']:.3f}, majority class "
             f"{validation['majority_share']:.3f}",
@@ -87,7 +94,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="clone_did_not_learn_by_heart",
             passed=gap <= limits.max_loss_gap,
-            is_blocking=CHECKS["clone_did_not_learn_by_heart"],
+            is_blocking=CHAIN["bc_policy"]["clone_did_not_learn_by_heart"],
             detail=f"imitation loss {train['imitation_loss']:.3f} on train, "
             f"{validation['imitation_loss']:.3f} on validation, "
             f"limit of the gap {limits.max_loss_gap}",

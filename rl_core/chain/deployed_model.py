@@ -6,7 +6,9 @@ report's verdict, that the report judged this very policy, and the hashes of the
 
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
+from typing import Any
 
+from rl_core.chain import CHAIN
 from rl_core.chain.prediction_validation import read_report
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
@@ -14,9 +16,17 @@ from rl_core.errors import TollgateError
 from rl_core.evaluation.gate import GateReport
 from rl_core.evaluation.report import markdown
 from rl_core.models.policy_file import SPEC, WEIGHTS, load_policy
-from rl_core.registry.store import DataSpan, Manifest, Version
+from rl_core.registry.lake import Artifact
+from rl_core.registry.store import Ancestor, DataSpan, Manifest, Version
+from rl_core.runtime.files import exclusive_lock
 
-CHECKS = {"served_model_is_intact": True}
+SETTINGS_OF_LINK = {  # sections that only one link uses; ppo_policy's are taken from itself
+    "ensemble": "backtest_history",
+    "regime_filter": "regime_dataset",
+    "bc": "bc_policy",
+    "model": "bc_policy",
+    "gate": "prediction_validation",
+}
 SOFTWARE = ("tollgate", "torch", "numpy", "pandas", "TA-Lib")
 
 
@@ -26,13 +36,18 @@ def deploy(work: Workplace) -> Version:
     Raises:
         TollgateError: it did not pass, or something in its lineage is not what it was.
     """
-    lineage = work.lake.lineage("prediction_validation")
-    report = read_report(work)
-    require_passed(report, lineage["ppo_policy"])
-    manifest = build_manifest(work, report, lineage)
-    source = work.lake.directory / "ppo_policy"
-    version = work.store.publish(source, [WEIGHTS, SPEC], manifest, model_card(manifest, report))
-    work.store.point("shadow", manifest.version)
+    with exclusive_lock(work.store.directory / ".deploy.lock", f"deploying {work.desk.name}"):
+        lineage = work.lake.lineage("prediction_validation")
+        for artifact in lineage.values():
+            work.require_same_settings(artifact)
+        report = read_report(work)
+        policy = lineage["ppo_policy"]
+        require_passed(report, policy.content)
+        manifest = build_manifest(work, report, lineage)
+        files = {name: policy.files[name] for name in (WEIGHTS, SPEC)}
+        source = work.lake.directory / "ppo_policy"
+        version = work.store.publish(source, files, manifest, model_card(manifest, report))
+        work.store.point("shadow", manifest.version)
     return version
 
 
@@ -40,9 +55,8 @@ def require_passed(report: GateReport, policy: str) -> None:
     """Refuse a report that failed or that judged another policy."""
     failed = [check.name for check in report.checks if check.is_blocking and not check.passed]
     if failed or not report.is_safe or not report.checks:
-        raise TollgateError(
-            f"a model must pass the gate to be deployed, was refused by {', '.join(failed)}"
-        )
+        culprits = ", ".join(failed) or "a report without a passing verdict"
+        raise TollgateError(f"a model must pass the gate to be deployed, was refused by {culprits}")
     if report.policy != policy:
         raise TollgateError(
             f"the gate's report must judge the policy that is deployed, was about "
@@ -50,13 +64,13 @@ def require_passed(report: GateReport, policy: str) -> None:
         )
 
 
-def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, str]) -> Manifest:
+def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, Artifact]) -> Manifest:
     """The manifest of a new version; the store adds the files' hashes."""
     now = datetime.now(UTC)
-    bars, bc, ppo = (work.lake.seal(name) for name in ("bars", "bc_policy", "ppo_policy"))
+    bars = lineage["bars"]
     return Manifest(
         desk=work.desk.name,
-        version=f"{now:%Y%m%dT%H%M%S%fZ}-{lineage['ppo_policy'][:8]}",
+        version=f"{now:%Y%m%dT%H%M%S%f}Z-{lineage['ppo_policy'].content[:8]}",
         stage="shadow",
         created_at=now.isoformat(timespec="seconds"),
         software={name: installed_version(name) for name in SOFTWARE},
@@ -65,24 +79,35 @@ def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, str])
             first_bar=bars.metadata["start"],
             last_bar=bars.metadata["end"],
             bars=bars.metadata["rows"],
-            content=lineage["bars"],
+            content=bars.content,
         ),
-        lineage=lineage,
+        lineage={
+            name: Ancestor(content=artifact.content, identity=artifact.identity)
+            for name, artifact in lineage.items()
+        },
         metrics={
             "test": {name: p.model_dump() for name, p in report.performance.items()},
             "predictions": {horizon: m.model_dump() for horizon, m in report.predictions.items()},
-            "bc": bc.metadata,
-            "ppo": ppo.metadata,
+            "bc": lineage["bc_policy"].metadata,
+            "ppo": lineage["ppo_policy"].metadata,
         },
         checks=report.checks,
-        config=work.desk.resolved(),
+        config=settings_used(lineage),
     )
+
+
+def settings_used(lineage: dict[str, Artifact]) -> dict[str, Any]:
+    """The settings with which each link was in fact built, command-line options included."""
+    settings = dict(lineage["ppo_policy"].config)
+    for section, link in SETTINGS_OF_LINK.items():
+        settings[section] = lineage[link].config[section]
+    return settings
 
 
 def model_card(manifest: Manifest, report: GateReport) -> str:
     """What a person should know before using the version."""
     lineage = "\n".join(
-        f"| {name} | `{content[:16]}` |" for name, content in manifest.lineage.items()
+        f"| {name} | `{ancestor.content[:16]}` |" for name, ancestor in manifest.lineage.items()
     )
     return f"""# Model card: {manifest.desk} {manifest.version}
 
@@ -112,7 +137,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="served_model_is_intact",
             passed=is_intact,
-            is_blocking=CHECKS["served_model_is_intact"],
+            is_blocking=CHAIN["deployed_model"]["served_model_is_intact"],
             detail=detail,
         )
     ]

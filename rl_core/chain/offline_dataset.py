@@ -2,22 +2,21 @@
 
 import pandas as pd
 
-from rl_core.chain.workplace import THRESHOLDS, Workplace
+from rl_core.chain.workplace import BARS, THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import action_distribution, build_dataset, export_npz
-from rl_core.offline.validation import CHECK_NAMES, validate_dataset
+from rl_core.offline.validation import MarketSource, validate_dataset
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 
-CHECKS = CHECK_NAMES
 SAMPLE_COLUMNS = ["timestamp", "rsi", "macd_signal", "position", "action", "strength"]
 
 
 def build_offline_dataset(work: Workplace) -> Artifact:
     """Assemble and seal the dataset."""
     desk, lake = work.desk, work.lake
-    inputs = {name: lake.load(name) for name in ("bars", "backtest_history")}
+    inputs = work.inputs("bars", "backtest_history")
     thresholds = work.read_thresholds("backtest_history")
     market = work.read_market(thresholds)
     history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
@@ -40,12 +39,18 @@ def build_offline_dataset(work: Workplace) -> Artifact:
 
 def run_checks(work: Workplace) -> list[Check]:
     """Validate the dataset as it lies on disk, whatever its seal says."""
-    return validate_dataset(
-        work.lake.path("offline_dataset", "dataset.parquet"),
-        work.lake.path("bars", "bars.parquet"),
-        work.desk.dataset,
+    work.lake.seal("offline_dataset")
+    source = MarketSource(
+        work.read_bars(),
+        work.read_sentiment(),
         work.desk.preparation,
         work.read_thresholds("backtest_history"),
+    )
+    return validate_dataset(
+        work.lake.path("offline_dataset", "dataset.parquet"),
+        work.lake.path("bars", BARS),
+        work.desk.dataset,
+        source,
     )
 
 

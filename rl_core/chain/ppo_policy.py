@@ -1,12 +1,15 @@
 """ppo_policy: the clone, improved by trading the training span."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rl_core.backtest.preparation import PreparedMarket
+from rl_core.chain import CHAIN
+from rl_core.chain.bc_policy import demonstrations
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
@@ -19,59 +22,88 @@ from rl_core.offline.dataset import dataset_arrays
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 from rl_core.trading.performance import Performance
+from rl_core.training.cloning import cloning_scores
 from rl_core.training.ppo import PPOIteration, ReturnTargets, train_ppo
 from rl_core.training.rollout import TrainingMarket, allowed_starts
 
-CHECKS = {"no_update_was_skipped": False, "critic_explains_the_returns": False}
 MIN_EXPLAINED_VARIANCE = 0.5
 
 
 def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
     """Fine-tune the clone with PPO and seal the best validated policy."""
-    desk, lake = work.desk, work.lake
-    inputs = {name: lake.load(name) for name in ("bars", "regime_dataset", "bc_policy")}
-    dataset = work.read_dataset("regime_dataset")
-    clone = load_policy(lake.directory / "bc_policy", device)
-    market = work.read_market(clone.spec.thresholds)
-    training = training_market(desk, market, dataset, device)
-    targets = return_targets(desk, clone.model, dataset, len(market.bars), device)
-    spans = {split: split_span(dataset, split) for split in ("train", "validation")}
+    desk, inputs = work.desk, work.inputs("bars", "regime_dataset", "bc_policy")
+    metadata: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+    with work.lake.build("ppo_policy", inputs, desk.resolved(), metadata, timings) as directory:
+        dataset = work.read_dataset("regime_dataset")
+        clone = load_policy(work.lake.directory / "bc_policy", device)
+        market = work.read_market(clone.spec.thresholds)
+        train_rows, _ = demonstrations(work, device)
+        targets = return_targets(desk, clone.model, dataset, len(market.bars), device)
+        spans = {split: split_span(dataset, split) for split in ("train", "validation")}
 
-    def evaluate(model: ActorCritic, split: str) -> Performance:
-        return evaluate_policy(desk, market, model, spans[split])[1]
+        def evaluate(split: str) -> Performance:
+            return evaluate_policy(desk, market, clone.model, spans[split])[1]
 
-    before = {split: evaluate(clone.model, split) for split in spans}
-    best, history = train_ppo(
-        clone.model,
-        training,
-        targets,
-        desk.ppo,
-        lambda model: evaluate(model, "validation").sharpe or 0.0,
-        lambda figures: say(iteration_line(figures, desk.ppo.iterations)),
-    )
-    say(f"ppo: best of the validated iterations is {best}")
-    spec = clone.spec.model_copy(update={"return_heads_trained": desk.ppo.auxiliary_losses})
-    metadata = {
-        "best_iteration": best,
-        "env_steps": history[-1].env_steps,
-        "steps_per_second": float(np.median([figures.steps_per_second for figures in history])),
-        "explained_variance": history[-1].explained_variance,
-        "entropy": history[-1].entropy,
-        "skipped_updates": history[-1].skipped_updates,
-        "auxiliary_losses_first": next(
-            (f.auxiliary_losses for f in history if f.iteration == 1), {}
-        ),
-        "auxiliary_losses_last": history[-1].auxiliary_losses,
-        "before": {split: p.model_dump() for split, p in before.items()},
-        "after": {split: evaluate(clone.model, split).model_dump() for split in spans},
-    }
-    with lake.build("ppo_policy", inputs, desk.resolved(), metadata) as directory:
+        before = evaluate("validation")
+        losses_before = cloning_scores(clone.model, train_rows, desk.bc).return_losses
+        best, history = train_ppo(
+            clone.model,
+            training_market(desk, market, dataset, device),
+            targets,
+            desk.ppo,
+            lambda _: evaluate("validation").sharpe,
+            lambda figures: say(iteration_line(figures, desk.ppo.iterations)),
+        )
+        say(best_line(best))
+        spec = clone.spec.model_copy(
+            update={"trained_horizons": trained_horizons(desk, clone, best)}
+        )
         save_policy(directory, Policy(clone.model, spec))
         write_json(
             directory / "history.json",
             [figures.model_dump(exclude={"steps_per_second"}) for figures in history],
         )
-    return lake.load("ppo_policy")
+        kept = next((figures for figures in history if figures.iteration == best), history[-1])
+        metadata |= {
+            "best_iteration": best,
+            "env_steps": history[-1].env_steps,
+            "explained_variance": kept.explained_variance,
+            "entropy": kept.entropy,
+            "skipped_updates": history[-1].skipped_updates,
+            # on all training rows: those logged at each update are of that rollout's bars only
+            "return_losses_before": dict(zip(desk.dataset.horizons, losses_before, strict=True)),
+            "return_losses_after": dict(
+                zip(
+                    desk.dataset.horizons,
+                    cloning_scores(clone.model, train_rows, desk.bc).return_losses,
+                    strict=True,
+                )
+            ),
+            "before": {"validation": before.model_dump()},
+            "after": {split: evaluate(split).model_dump() for split in spans},
+        }
+        timings["steps_per_second"] = float(np.median([f.steps_per_second for f in history]))
+    return work.lake.load("ppo_policy")
+
+
+def trained_horizons(desk: DeskConfig, clone: Policy, best_iteration: int) -> tuple[str, ...]:
+    """Horizons whose head belongs to the kept encoder.
+
+    A head that PPO leaves alone while it moves the encoder is no longer trained.
+    """
+    if best_iteration == 0:
+        return clone.spec.trained_horizons
+    return tuple(h for h in desk.dataset.horizons if desk.ppo.auxiliary_coefficient(h) > 0)
+
+
+def best_line(best: int) -> str:
+    """Which iteration was kept."""
+    if best == 0:
+        return (
+            "ppo: no iteration did better than the clone on the validation span; the clone is kept"
+        )
+    return f"ppo: iteration {best} did best on the validation span and is kept"
 
 
 def training_market(
@@ -150,15 +182,22 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="no_update_was_skipped",
             passed=skipped == 0,
-            is_blocking=CHECKS["no_update_was_skipped"],
+            is_blocking=CHAIN["ppo_policy"]["no_update_was_skipped"],
             detail=f"{skipped} updates skipped for gradients that were not finite",
             figures={"skipped": skipped},
         ),
         Check(
             name="critic_explains_the_returns",
             passed=variance > MIN_EXPLAINED_VARIANCE,
-            is_blocking=CHECKS["critic_explains_the_returns"],
+            is_blocking=CHAIN["ppo_policy"]["critic_explains_the_returns"],
             detail=f"explained variance {variance:.2f}, above {MIN_EXPLAINED_VARIANCE}",
             figures={"explained_variance": variance},
+        ),
+        Check(
+            name="ppo_improved_on_the_clone",
+            passed=metadata["best_iteration"] > 0,
+            is_blocking=CHAIN["ppo_policy"]["ppo_improved_on_the_clone"],
+            detail=best_line(metadata["best_iteration"]),
+            figures={"best_iteration": metadata["best_iteration"]},
         ),
     ]

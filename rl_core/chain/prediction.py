@@ -2,13 +2,17 @@
 
 from typing import Any, get_args
 
+import pandas as pd
+from pydantic import ValidationError
+
 from rl_core.backtest.preparation import prepare_market
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import PROJECT_ROOT, DeskConfig
 from rl_core.errors import TollgateError
+from rl_core.features.sentiment import read_sentiment
 from rl_core.market.readers import read_bars
 from rl_core.models.policy_file import load_policy
-from rl_core.registry.store import Stage
+from rl_core.registry.store import Stage, Version
 from rl_core.serving.predict import AccountNow, decide_state, latest_state
 from rl_core.trading.accounts import NEVER_TRADED_DAYS
 
@@ -28,17 +32,53 @@ def predict_latest(
         raise TollgateError(f"stage must be one of {', '.join(get_args(Stage))}, was {chosen}")
     version = work.store.served(chosen)
     policy = load_policy(version.directory)
-    trained = DeskConfig.model_validate(version.manifest.config)
-    bars = read_bars(work.desk.bars, PROJECT_ROOT)
-    market = prepare_market(bars, trained.preparation, policy.spec.thresholds)
+    trained = trained_desk(version)
+    for setting in ("symbol", "interval"):
+        then, now = getattr(trained.bars, setting), getattr(work.desk.bars, setting)
+        if then != now:
+            raise TollgateError(
+                f"a model must be asked about the bars it was trained on, was trained on {setting} "
+                f"{then} and the desk now has {now}"
+            )
+    now = pd.Timestamp.now(tz="UTC")
+    bars = closed_bars(read_bars(work.desk.bars, PROJECT_ROOT), work.desk.bars.interval_ns, now)
+    sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
+    market = prepare_market(bars, sentiment, trained.preparation, policy.spec.thresholds)
     account = AccountNow(
         position, NEVER_TRADED_DAYS if days_since_trade is None else days_since_trade
     )
+    opened = bars["timestamp"].iloc[-1]
+    closed = opened + pd.Timedelta(work.desk.bars.interval_ns, "ns")
     return {
         "desk": work.desk.name,
         "version": version.manifest.version,
         "stage": chosen,
-        "timestamp": str(bars["timestamp"].iloc[-1]),
+        "timestamp": str(opened),
+        "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
         "close": float(bars["close"].iloc[-1]),
         **decide_state(policy, latest_state(market, account)),
     }
+
+
+def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:
+    """Bars without those that are still open.
+
+    Raises:
+        TollgateError: none has closed.
+    """
+    closed = bars[bars["timestamp"] + pd.Timedelta(interval_ns, "ns") <= now]
+    if closed.empty:
+        raise TollgateError(f"bars must have closed, was none by {now:%Y-%m-%d %H:%M}")
+    return closed
+
+
+def trained_desk(version: Version) -> DeskConfig:
+    """The settings that a version was trained with."""
+    try:
+        return DeskConfig.model_validate(version.manifest.config)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        raise TollgateError(
+            f"{version.manifest.version} must have settings that this version of Tollgate knows, "
+            f"was {'.'.join(map(str, reason['loc']))}: {reason['msg']}"
+        ) from None

@@ -5,36 +5,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import ValidationError
 
 from rl_core.chain.ppo_policy import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
+from rl_core.errors import TollgateError
 from rl_core.evaluation.gate import (
-    CHECK_NAMES,
     Evidence,
     GateReport,
     Imitation,
     judge,
     measure_latencies,
 )
-from rl_core.evaluation.metrics import prediction_metrics
+from rl_core.evaluation.metrics import PredictionMetrics, prediction_metrics
 from rl_core.evaluation.policy_walk import PolicyDecisions, buy_and_hold, span_walk
 from rl_core.evaluation.report import markdown, plot_equity, plot_predictions
 from rl_core.evaluation.verdict import verdict
 from rl_core.models.policy_file import Policy, load_policy
 from rl_core.offline.dataset import action_distribution, dataset_arrays
 from rl_core.registry.lake import Artifact
-from rl_core.runtime.files import write_json
+from rl_core.runtime.files import read_json, write_json
 from rl_core.serving.predict import decide_state
 from rl_core.training.cloning import Demonstrations, cloning_scores
-
-CHECKS = dict.fromkeys(CHECK_NAMES, True)
 
 
 def build_prediction_validation(work: Workplace) -> Artifact:
     """Judge the policy on the test span and seal the report, whatever the verdict."""
     desk, lake = work.desk, work.lake
-    inputs = {name: lake.load(name) for name in ("bars", "offline_dataset", "ppo_policy")}
+    inputs = work.inputs("bars", "offline_dataset", "regime_dataset", "ppo_policy")
     policy = load_policy(lake.directory / "ppo_policy")
     dataset, market = work.read_dataset("offline_dataset"), work.read_market(policy.spec.thresholds)
     test = dataset[dataset["split"] == "test"]
@@ -53,7 +52,6 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     )
     evidence = gather_evidence(work, policy, dataset, decisions, walk.equity)
     checks = judge(evidence, desk.gate)
-    predictions = decisions.predicted_returns if policy.spec.return_heads_trained else None
     report = GateReport(
         desk=desk.name,
         policy=inputs["ppo_policy"].content,
@@ -63,14 +61,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         is_safe=all(check.passed for check in checks),
         is_skilled=None,
         checks=checks,
-        predictions={
-            horizon: prediction_metrics(prediction, target)
-            for horizon, prediction, target in zip(
-                evidence.horizons, predictions.T, evidence.targets.T, strict=True
-            )
-        }
-        if predictions is not None and np.isfinite(predictions).all()
-        else {},
+        predictions=metrics_by_horizon(evidence),
         performance={"policy": own, "teacher": teacher, "buy_and_hold": held},
         actions=action_distribution(decisions.action),
     )
@@ -102,18 +93,36 @@ def gather_evidence(
 ) -> Evidence:
     """Bring together what the checks look at."""
     horizons = policy.spec.horizons
-    trained = policy.spec.return_heads_trained
     state = decisions.states[-1]
     return Evidence(
         horizons=horizons,
-        predictions=decisions.predicted_returns if trained else None,
+        predictions=trained_predictions(policy, decisions),
         targets=dataset_arrays(dataset, horizons, "test").returns.astype(np.float64),
         actions=decisions.action,
-        train=imitation(work, policy, dataset, "train"),
+        train=imitation(work, policy, work.read_dataset("regime_dataset"), "train"),
         test=imitation(work, policy, dataset, "test"),
         latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
         account_error=relative_error(equity, decisions.equity),
     )
+
+
+def trained_predictions(policy: Policy, decisions: PolicyDecisions) -> np.ndarray | None:
+    """Predictions (S, H), if every horizon's return head was trained."""
+    is_trained = set(policy.spec.trained_horizons) == set(policy.spec.horizons)
+    return decisions.predicted_returns if is_trained else None
+
+
+def metrics_by_horizon(evidence: Evidence) -> dict[str, PredictionMetrics]:
+    """Prediction metrics; empty where predictions are missing or not finite."""
+    predictions = evidence.predictions
+    if predictions is None or not np.isfinite(predictions).all():
+        return {}
+    return {
+        horizon: prediction_metrics(prediction, target)
+        for horizon, prediction, target in zip(
+            evidence.horizons, predictions.T, evidence.targets.T, strict=True
+        )
+    }
 
 
 def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
@@ -145,9 +154,14 @@ def write_plots(
 def read_report(work: Workplace) -> GateReport:
     """The sealed report."""
     work.lake.load("prediction_validation")
-    return GateReport.model_validate_json(
-        work.lake.path("prediction_validation", "report.json").read_text()
-    )
+    path = work.lake.path("prediction_validation", "report.json")
+    try:
+        return GateReport.model_validate(read_json(path))
+    except ValidationError as error:
+        reason = error.errors()[0]
+        raise TollgateError(
+            f"{path} must be a report of this version, was not: {reason['loc']} {reason['msg']}"
+        ) from None
 
 
 def run_checks(work: Workplace) -> list[Check]:

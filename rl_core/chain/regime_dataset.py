@@ -1,5 +1,6 @@
 """regime_dataset: the training rows of one kind of market, and all validation and test rows."""
 
+from rl_core.chain import CHAIN
 from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.offline.dataset import action_distribution
@@ -7,13 +8,11 @@ from rl_core.offline.regime_filter import filter_training_rows, rows_per_mode
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 
-CHECKS = {"only_training_rows_were_filtered": True}
-
 
 def build_regime_dataset(work: Workplace) -> Artifact:
     """Filter the training rows and seal the result."""
     desk, lake = work.desk, work.lake
-    inputs = {"offline_dataset": lake.load("offline_dataset")}
+    inputs = work.inputs("offline_dataset")
     dataset = work.read_dataset("offline_dataset")
     thresholds = work.read_thresholds("offline_dataset")
     filtered = filter_training_rows(dataset, thresholds, desk.regime_filter)
@@ -43,7 +42,7 @@ def run_checks(work: Workplace) -> list[Check]:
         Check(
             name="only_training_rows_were_filtered",
             passed=all(b == a for b, a in counts.values()),
-            is_blocking=CHECKS["only_training_rows_were_filtered"],
+            is_blocking=CHAIN["regime_dataset"]["only_training_rows_were_filtered"],
             detail=detail,
             figures={f"{split}_rows": a for split, (_, a) in counts.items()},
         )

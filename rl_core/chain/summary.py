@@ -20,7 +20,10 @@ def summarise_chain(work: Workplace) -> dict[str, Any]:
         "bc_policy",
         "ppo_policy",
     )
-    figures = {name: work.lake.load(name).metadata for name in names}
+    figures: dict[str, Any] = {}
+    for name in names:
+        artifact = work.lake.load(name)
+        figures[name] = {**artifact.metadata, **artifact.timings}
     report = read_report(work)
     version = work.store.served("shadow")
     return {
@@ -31,7 +34,9 @@ def summarise_chain(work: Workplace) -> dict[str, Any]:
             "version": version.manifest.version,
             "stage": version.manifest.stage,
             "directory": str(version.directory),
-            "is_of_this_chain": version.manifest.lineage
-            == work.lake.lineage("prediction_validation"),
+            "is_of_this_chain": all(
+                version.manifest.lineage[name].identity == artifact.identity
+                for name, artifact in work.lake.lineage("prediction_validation").items()
+            ),
         },
     }

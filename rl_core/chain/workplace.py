@@ -2,17 +2,32 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.desk import DeskConfig, data_root, load_desk
+from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.registry.lake import Lake
+from rl_core.registry.lake import Artifact, Lake
 from rl_core.registry.store import ModelStore
 from rl_core.runtime.files import read_json
 
+BARS, SENTIMENT = "bars.parquet", "sentiment.parquet"
 THRESHOLDS = "thresholds.json"
+# what every link of one chain must agree on: what a bar is, what is known of it, what trading costs
+SHARED_SECTIONS = (
+    "bars",
+    "quality",
+    "sentiment",
+    "regimes",
+    "splits",
+    "costs",
+    "account",
+    "dataset",
+    "environment",
+)
 
 
 @dataclass(frozen=True)
@@ -30,10 +45,41 @@ class Workplace:
         folder = root or data_root()
         return cls(config, Lake(folder, config.name), ModelStore(folder, config.name))
 
+    def inputs(self, *names: str) -> dict[str, Artifact]:
+        """Verified artefacts that were built with the settings which the desk has now.
+
+        Raises:
+            TollgateError: one is missing, was changed, or is of other settings.
+        """
+        found = {name: self.lake.load(name) for name in names}
+        for artifact in found.values():
+            self.require_same_settings(artifact)
+        return found
+
+    def require_same_settings(self, artifact: Artifact) -> None:
+        """Refuse an artefact of other market settings than the desk's.
+
+        Raises:
+            TollgateError: names the first setting that differs.
+        """
+        now = self.desk.resolved()
+        for section in SHARED_SECTIONS:
+            if difference := first_difference(artifact.config.get(section), now[section], section):
+                raise TollgateError(
+                    f"{artifact.name} of desk {self.desk.name} must be built with the desk's "
+                    f"settings, was built with other {difference}: build {artifact.name} again"
+                )
+
     def read_bars(self) -> pd.DataFrame:
         """The sealed bars."""
         self.lake.load("bars")
-        return pd.read_parquet(self.lake.path("bars", "bars.parquet"))
+        return pd.read_parquet(self.lake.path("bars", BARS))
+
+    def read_sentiment(self) -> pd.DataFrame | None:
+        """The sentiment that was sealed with the bars, if the desk has a source."""
+        self.lake.load("bars")
+        path = self.lake.path("bars", SENTIMENT)
+        return pd.read_parquet(path) if path.is_file() else None
 
     def read_thresholds(self, name: str) -> RegimeThresholds:
         """The regime thresholds, fitted on the training span, that an artefact carries."""
@@ -42,9 +88,21 @@ class Workplace:
 
     def read_market(self, thresholds: RegimeThresholds) -> PreparedMarket:
         """The sealed bars, prepared."""
-        return prepare_market(self.read_bars(), self.desk.preparation, thresholds)
+        return prepare_market(
+            self.read_bars(), self.read_sentiment(), self.desk.preparation, thresholds
+        )
 
     def read_dataset(self, name: str) -> pd.DataFrame:
         """`offline_dataset` or `regime_dataset`."""
         self.lake.load(name)
         return pd.read_parquet(self.lake.path(name, "dataset.parquet"))
+
+
+def first_difference(then: Any, now: Any, name: str) -> str | None:
+    """Dotted name of the first setting in which two values differ, with both values."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted({*then, *now}):
+            if found := first_difference(then.get(key), now.get(key), f"{name}.{key}"):
+                return found
+        return None
+    return None if then == now else f"{name} ({then}, now {now})"

@@ -114,10 +114,13 @@ def backtest(
     from rl_core.chain.backtest_history import run_backtest
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, load_desk
+    from rl_core.features.sentiment import read_sentiment
     from rl_core.market.readers import read_bars
 
     config = load_desk(desk)
-    result = run_backtest(config, read_bars(config.bars, PROJECT_ROOT), start_date, end_date)
+    sentiment = read_sentiment(config.sentiment, PROJECT_ROOT)
+    source = read_bars(config.bars, PROJECT_ROOT)
+    result = run_backtest(config, source, sentiment, start_date, end_date)
     if output is not None:
         if not output.parent.is_dir():
             raise TollgateError(f"--output must lie in an existing folder, was {output}")

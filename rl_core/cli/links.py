@@ -36,7 +36,7 @@ def train(
     work = Workplace.open(load_desk(desk).with_settings(dict(changes)))
     with reporter() as progress:
         artifact = builder(work, pick_device(device), progress.line)
-        progress.materialized(artifact.metadata, artifact.content)
+        progress.materialized({**artifact.metadata, **artifact.timings}, artifact.content)
     emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
 
 

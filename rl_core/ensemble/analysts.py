@@ -4,10 +4,11 @@ Written over whole columns; a signal at bar t depends on nothing later. Shapes: 
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.features.indicators import Indicators
 from rl_core.trading.accounts import BUY, HOLD, SELL
@@ -40,6 +41,15 @@ class TechnicalConfig(BaseModel):
     full_momentum: float = Field(default=2.0, gt=0, description="momentum of strength 1")
     overbought_rsi: float = Field(default=0.80, gt=0.5, lt=1)
     oversold_rsi: float = Field(default=0.20, gt=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _strength_grows_from_the_entry(self) -> Self:
+        if self.full_momentum < self.entry_momentum:
+            raise ValueError(
+                "full_momentum must be at least entry_momentum, "
+                f"was {self.full_momentum} and {self.entry_momentum}"
+            )
+        return self
 
 
 class NewsConfig(BaseModel):
@@ -93,7 +103,10 @@ def news_signal(sentiment: Array, config: NewsConfig) -> Signal:
 def risk_signal(
     indicators: Indicators, regime: NDArray[np.int8], data_health: Array, config: RiskConfig
 ) -> Signal:
-    """SELL when data is unsound or a fall meets high volatility, else HOLD."""
+    """SELL when data is unsound or a fall meets high volatility, else HOLD.
+
+    It means to leave the market: a vote in which it wins goes flat and never short.
+    """
     unsound = data_health < config.minimum_health
     crash = (regime == 2) & (indicators.momentum <= -config.crash_momentum)
     reason = np.select([unsound, crash], [1, 2], 0).astype(np.int8)

@@ -68,7 +68,8 @@ def ensemble_vote(
     """Ask every analyst and count the votes.
 
     The score is the weighted sum of signed strengths over the weight of those who did not HOLD,
-    so an analyst without an opinion neither helps nor dilutes.
+    so an analyst without an opinion neither helps nor dilutes. A SELL that the risk analyst backs
+    has strength 0, which is the order to go flat.
     """
     signals = {
         "technical": technical_signal(indicators, config.technical),
@@ -85,4 +86,6 @@ def ensemble_vote(
     score = np.divide(ballots, voting_weight, out=np.zeros_like(ballots), where=voting_weight > 0)
     action = np.where(np.abs(score) < config.vote_threshold, HOLD, np.where(score > 0, BUY, SELL))
     action = np.where(score == 0, HOLD, action).astype(np.int8)
-    return Vote(action, np.where(action == HOLD, 0.0, np.abs(score)), signals, weights)
+    leaves = (action == SELL) & (signals["risk"].action == SELL) & (weights["risk"] > 0)
+    strength = np.where((action == HOLD) | leaves, 0.0, np.abs(score))
+    return Vote(action, strength, signals, weights)

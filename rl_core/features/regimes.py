@@ -3,11 +3,11 @@
 Thresholds are fitted on the training span alone and then only applied. Shapes: B bars.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.errors import TollgateError
 from rl_core.features.indicators import Indicators
@@ -30,6 +30,15 @@ class RegimeConfig(BaseModel):
     trending_adx: float = Field(
         default=0.25, gt=0, lt=1, description="ADX / 100 from which it trends"
     )
+
+    @model_validator(mode="after")
+    def _quantiles_ascend(self) -> Self:
+        if self.low_quantile >= self.high_quantile:
+            raise ValueError(
+                "low_quantile must be below high_quantile, "
+                f"was {self.low_quantile} and {self.high_quantile}"
+            )
+        return self
 
 
 class RegimeThresholds(BaseModel):

@@ -28,28 +28,41 @@ class SentimentConfig(BaseModel):
 
 
 def sentiment_at_close(
-    timestamps: pd.Series, interval_ns: int, config: SentimentConfig, root: Path
+    timestamps: pd.Series,
+    interval_ns: int,
+    published: pd.DataFrame | None,
+    max_age_hours: float,
 ) -> NDArray[np.float64]:
     """News and macro sentiment known at each bar's close, (B, 2) in [-1, 1].
 
-    Raises:
-        TollgateError: the file is missing, or a value is out of range.
+    Args:
+        timestamps: (B,) opening times, UTC.
+        interval_ns: a bar's length.
+        published: as `read_sentiment` gives it; None for no source.
+        max_age_hours: older rows say nothing any more.
     """
-    if config.path is None:
-        return np.zeros((len(timestamps), 2))
-    published = _read_sentiment(root / config.path)
+    if published is None:
+        return np.zeros((len(timestamps), len(COLUMNS)))
     closes = pd.DataFrame({"published": timestamps + pd.Timedelta(interval_ns, "ns")})
     known = pd.merge_asof(
         closes,
         published,
         on="published",
         allow_exact_matches=False,
-        tolerance=pd.Timedelta(hours=config.max_age_hours),
+        tolerance=pd.Timedelta(hours=max_age_hours),
     )
     return known[list(COLUMNS)].fillna(0.0).to_numpy(dtype=np.float64)
 
 
-def _read_sentiment(path: Path) -> pd.DataFrame:
+def read_sentiment(config: SentimentConfig, root: Path) -> pd.DataFrame | None:
+    """The source in order of publication: `published` (UTC), `news`, `macro`; None without one.
+
+    Raises:
+        TollgateError: the file is missing, or a value is out of range.
+    """
+    if config.path is None:
+        return None
+    path = root / config.path
     if not path.is_file():
         raise TollgateError(f"sentiment must come from an existing file, was {path}")
     table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)

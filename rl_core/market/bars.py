@@ -7,6 +7,7 @@ strictly increasing), `open high low close` (float64, > 0, low <= open, close <=
 
 from pathlib import Path
 from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ class BarsConfig(BaseModel):
         default=None, description="by the file's ending when left out"
     )
     symbol: str = Field(
-        min_length=1, description="keeps only these rows if there is a symbol column"
+        min_length=1, description="a symbol column, if there is one, must hold this alone"
     )
     interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")
     columns: dict[str, str] = Field(
@@ -55,6 +56,10 @@ class BarsConfig(BaseModel):
             raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
         if pd.Timedelta(self.interval) <= pd.Timedelta(0):
             raise ValueError(f"interval must be positive, was {self.interval}")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
         return self
 
     def name_in_file(self, column: str) -> str:
@@ -112,6 +117,21 @@ def require_bar_contract(
     for rule, rows in ohlc_contradictions(bars).items():
         if len(rows):
             raise TollgateError(f"bars must have {rule}, was not in {describe_rows(numbers[rows])}")
+    return bars
+
+
+def require_interval(bars: pd.DataFrame, interval_ns: int) -> pd.DataFrame:
+    """Return the bars unchanged if most of them are one interval apart.
+
+    Raises:
+        TollgateError: they are of another bar size than the desk says.
+    """
+    steps = np.diff(nanoseconds(bars["timestamp"]))
+    if len(steps) and np.median(steps) != interval_ns:
+        raise TollgateError(
+            f"bars must be {pd.Timedelta(interval_ns)} apart, was {pd.Timedelta(np.median(steps))} "
+            "in the median: set bars.interval"
+        )
     return bars
 
 

@@ -36,7 +36,7 @@ class Gap(BaseModel):
 
 
 class QualityReport(BaseModel):
-    """Defects and oddities of a table of bars, by row."""
+    """Defects and oddities of a table of bars; rows are lines of a CSV, else counted from 0."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,34 +57,49 @@ class QualityReport(BaseModel):
 
 
 def assess_quality(
-    bars: pd.DataFrame, interval_ns: int, config: QualityConfig, *, was_newest_first: bool = False
+    bars: pd.DataFrame,
+    interval_ns: int,
+    config: QualityConfig,
+    *,
+    row_numbers: NDArray[np.int64] | None = None,
+    was_newest_first: bool = False,
 ) -> QualityReport:
-    """Look at bars that may still break the contract and count what is odd about them."""
-    in_file = nanoseconds(bars["timestamp"])
-    steps = np.diff(in_file)
-    ns = np.sort(in_file)
+    """Look at bars that may still break the contract and count what is odd about them.
+
+    Whatever needs the order of time (gaps, stale and jumping bars, health) is looked at in the
+    order of time, wherever the rows stand.
+
+    Args:
+        bars: (B,) as they stand in the file.
+        interval_ns: a bar's length.
+        config: what counts as suspicious.
+        row_numbers: (B,) where each bar stands in its file; from 0 when left out.
+        was_newest_first: whether the file was turned round.
+    """
+    in_file = np.arange(len(bars)) if row_numbers is None else row_numbers
+    file_ns = nanoseconds(bars["timestamp"])
+    order = np.argsort(file_ns, kind="stable")
+    ns, ordered, rows = file_ns[order], bars.iloc[order], in_file[order]
     missing = _missing_before(ns, interval_ns)
-    holes = np.flatnonzero(missing)
-    ohlc = np.unique(np.concatenate(list(ohlc_contradictions(bars).values())))
-    times = bars["timestamp"]
+    ohlc = np.unique(np.concatenate(list(ohlc_contradictions(ordered).values())))
     return QualityReport(
         rows=len(bars),
-        start=str(times.min()),
-        end=str(times.max()),
+        start=str(ordered["timestamp"].iloc[0]),
+        end=str(ordered["timestamp"].iloc[-1]),
         was_newest_first=was_newest_first,
         gaps=[
             Gap(start=str(pd.Timestamp(ns[i - 1] + interval_ns, tz="UTC")), bars=int(missing[i]))
-            for i in holes
+            for i in np.flatnonzero(missing)
         ],
         missing_bars=int(missing.sum()),
-        off_grid_rows=np.flatnonzero(in_file % interval_ns != ns[0] % interval_ns).tolist(),
-        duplicate_rows=np.flatnonzero(bars["timestamp"].duplicated()).tolist(),
-        unsorted_rows=(np.flatnonzero(steps < 0) + 1).tolist(),
-        ohlc_contradiction_rows=ohlc.tolist(),
-        zero_volume_rows=np.flatnonzero(bars["volume"] == 0).tolist(),
-        stale_rows=np.flatnonzero(_stale(bars, config.stale_bars)).tolist(),
-        jump_rows=np.flatnonzero(_jumps(bars, config.jump_return)).tolist(),
-        mean_health=float(data_health(bars, interval_ns, config).mean()),
+        off_grid_rows=rows[ns % interval_ns != ns[0] % interval_ns].tolist(),
+        duplicate_rows=rows[np.concatenate([[False], np.diff(ns) == 0])].tolist(),
+        unsorted_rows=in_file[np.concatenate([[False], np.diff(file_ns) < 0])].tolist(),
+        ohlc_contradiction_rows=rows[ohlc].tolist(),
+        zero_volume_rows=rows[ordered["volume"].to_numpy() == 0].tolist(),
+        stale_rows=rows[_stale(ordered, config.stale_bars)].tolist(),
+        jump_rows=rows[_jumps(ordered, config.jump_return)].tolist(),
+        mean_health=float(data_health(ordered, interval_ns, config).mean()),
     )
 
 

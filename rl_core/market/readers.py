@@ -13,6 +13,7 @@ from typing import Self
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from rl_core.errors import TollgateError
@@ -23,6 +24,7 @@ from rl_core.market.bars import (
     describe_rows,
     nanoseconds,
     require_bar_contract,
+    require_interval,
 )
 
 _FORMATS = {
@@ -33,13 +35,15 @@ _FORMATS = {
     ".db": "duckdb",
 }
 
+Rows = NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class RawBars:
     """Parsed but not yet checked bars."""
 
     frame: pd.DataFrame  # (B,) the contract's columns
-    row_numbers: NDArray[np.int64]  # (B,) line in a CSV, else the row counted from 0
+    row_numbers: Rows  # (B,) line in a CSV, else the row counted from 0
     was_newest_first: bool
 
     def take(self, order: NDArray[np.int64]) -> Self:
@@ -65,7 +69,7 @@ def checked_bars(raw: RawBars, config: BarsConfig) -> pd.DataFrame:
     """
     if config.sort:
         raw = raw.take(np.argsort(nanoseconds(raw.frame["timestamp"]), kind="stable"))
-    return require_bar_contract(raw.frame, raw.row_numbers)
+    return require_interval(require_bar_contract(raw.frame, raw.row_numbers), config.interval_ns)
 
 
 def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
@@ -77,29 +81,35 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     path = root / config.path
     if not path.is_file():
         raise TollgateError(f"bars must come from an existing file, was {path}")
-    table, first_row = _read_table(config, path)
-    table = _select_columns(table, config, path, first_row)
-    frame = pd.DataFrame({"timestamp": _parse_timestamps(table["timestamp"], config, first_row)})
+    table, rows = _read_table(config, path)
+    table = _select_columns(table, config, path, rows)
+    if table.empty:
+        raise TollgateError(f"bars must have at least one row, was none in {path}")
+    frame = pd.DataFrame({"timestamp": _parse_timestamps(table["timestamp"], config, rows)})
     for column in (*PRICE_COLUMNS, "volume"):
-        frame[column] = _parse_numbers(table[column], column, first_row)
+        frame[column] = _parse_numbers(table[column], column, rows)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
-    raw = RawBars(frame, np.arange(len(frame)) + first_row, newest_first)
+    raw = RawBars(frame, rows, newest_first)
     return raw.take(np.arange(len(frame))[::-1]) if newest_first else raw
 
 
-def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, int]:
+def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
+    """The table, and where each of its rows stands in the file."""
     kind = config.format or _FORMATS.get(path.suffix.lower())
     try:
         if kind == "csv":
-            return _read_csv(path, config.skip_rows), config.skip_rows + 2
+            return _read_csv(path, config.skip_rows)
         if kind == "parquet":
-            return pd.read_parquet(path).reset_index(drop=True), 0
+            table = pd.read_parquet(path).reset_index(drop=True)
+            return table, np.arange(len(table))
         if kind == "duckdb":
-            return _read_duckdb(config, path), 0
+            table = _read_duckdb(config, path)
+            return table, np.arange(len(table))
     except (
         pd.errors.EmptyDataError,
         pd.errors.ParserError,
+        pa.ArrowException,
         UnicodeDecodeError,
         OSError,
         duckdb.Error,
@@ -109,19 +119,27 @@ def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, int]:
     raise TollgateError(f"bars must be csv, parquet or duckdb, was {path.name}: set bars.format")
 
 
-def _read_csv(path: Path, skip_rows: int) -> pd.DataFrame:
+def _read_csv(path: Path, skip_rows: int) -> tuple[pd.DataFrame, Rows]:
     """All cells as text: pandas would turn a ticker NA into NaN and keep 1_000 as a string."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop the extra cells
         try:
-            return pd.read_csv(
-                path, skiprows=skip_rows, dtype=str, keep_default_na=False, index_col=False
+            table = pd.read_csv(
+                path,
+                skiprows=skip_rows,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skip_blank_lines=False,  # they count in a line's number
             )
         except pd.errors.ParserWarning:
             raise TollgateError(
                 f"{path.name} must have as many column names as cells in line {skip_rows + 1}, had "
                 "fewer: set bars.skip_rows if a title line comes first"
             ) from None
+    lines = np.arange(len(table)) + skip_rows + 2
+    is_blank = (table.fillna("") == "").all(axis=1).to_numpy()
+    return table[~is_blank].reset_index(drop=True), lines[~is_blank]
 
 
 def _read_duckdb(config: BarsConfig, path: Path) -> pd.DataFrame:
@@ -132,12 +150,12 @@ def _read_duckdb(config: BarsConfig, path: Path) -> pd.DataFrame:
 
 
 def _select_columns(
-    table: pd.DataFrame, config: BarsConfig, path: Path, first_row: int
+    table: pd.DataFrame, config: BarsConfig, path: Path, rows: Rows
 ) -> pd.DataFrame:
     symbol = config.name_in_file("symbol")
     missing = [name for name in map(config.name_in_file, COLUMNS) if name not in table.columns]
     if missing:
-        hint = ", or bars.skip_rows if a title line comes first" if first_row else ""
+        hint = ", or bars.skip_rows if a title line comes first" if path.suffix == ".csv" else ""
         raise TollgateError(
             f"{path.name} must have the columns {', '.join(map(config.name_in_file, COLUMNS))}, "
             f"was without {', '.join(missing)} (it has {', '.join(map(str, table.columns))}): "
@@ -148,41 +166,45 @@ def _select_columns(
         if len(others):
             raise TollgateError(
                 f"bars must all be of symbol {config.symbol}, "
-                f"was {table[symbol].iloc[others[0]]} ({describe_rows(others + first_row)})"
+                f"was {table[symbol].iloc[others[0]]} ({describe_rows(rows[others])})"
             )
     return pd.DataFrame({name: table[config.name_in_file(name)] for name in COLUMNS})
 
 
-def _parse_timestamps(column: pd.Series, config: BarsConfig, first_row: int) -> pd.Series:
+def _parse_timestamps(column: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         raise TollgateError(
-            f"timestamps must be times, was the number {column.iloc[0]} (row {first_row}): "
+            f"timestamps must be times, was the number {column.iloc[0]} (row {rows[0]}): "
             "convert epochs to UTC times first, since their unit cannot be told for sure"
         )
-    parsed = pd.to_datetime(column, format=config.timestamp_format or "ISO8601", errors="coerce")
+    expected = config.timestamp_format or "ISO8601"
+    try:
+        parsed = pd.to_datetime(column, format=expected, errors="coerce")
+    except ValueError:  # several offsets from UTC, or a format that is none
+        parsed = pd.to_datetime(column, format=expected, errors="coerce", utc=True)
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
-        expected = config.timestamp_format or "ISO 8601"
         raise TollgateError(
-            f"timestamps must read as {expected}, was {column.iloc[bad[0]]!r} "
-            f"({describe_rows(bad + first_row)})"
+            f"timestamps must read as {config.timestamp_format or 'ISO 8601'}, "
+            f"was {column.iloc[bad[0]]!r} ({describe_rows(rows[bad])})"
         )
-    if parsed.dt.tz is None:
-        try:
+    try:
+        if parsed.dt.tz is None:
             parsed = parsed.dt.tz_localize(config.timezone)
-        except ValueError as error:  # an hour that the clock change skips or repeats
-            raise TollgateError(
-                f"timestamps must exist once in {config.timezone}, was {error}"
-            ) from None
-    return parsed.dt.tz_convert("UTC").dt.as_unit("ns")
+        return parsed.dt.tz_convert("UTC").dt.as_unit("ns")
+    except (ValueError, OverflowError) as error:  # an hour that the clock change skips or repeats
+        raise TollgateError(
+            f"timestamps must exist once in {config.timezone} and be after 1677 and before 2262, "
+            f"was {error}"
+        ) from None
 
 
-def _parse_numbers(column: pd.Series, name: str, first_row: int) -> pd.Series:
+def _parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise TollgateError(
             f"bars column {name} must hold finite numbers, was {column.iloc[bad[0]]!r} "
-            f"({describe_rows(bad + first_row)})"
+            f"({describe_rows(rows[bad])})"
         )
     return numbers

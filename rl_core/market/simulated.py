@@ -14,6 +14,7 @@ def simulate_bars(
     seed: int,
     *,
     signal_r2: float = 0.0,
+    is_reverting: bool = False,
     signal_half_life_bars: float = 6.0,
     volatility: float = 0.01,
     interval: str = "1h",
@@ -29,6 +30,7 @@ def simulate_bars(
         bars: B, the number of bars.
         seed: of the random generator.
         signal_r2: share of one-bar return variance that the past explains, in [0, 1).
+        is_reverting: the signal is a reversal of past returns rather than their momentum.
         signal_half_life_bars: half-life of the weights over past returns.
         volatility: standard deviation of one-bar log returns.
         interval: length of a bar.
@@ -40,7 +42,7 @@ def simulate_bars(
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(bars) * np.sqrt(1 - signal_r2)
     decay = 0.5 ** (1 / signal_half_life_bars)
-    gain = _gain_for(signal_r2, decay)
+    gain = _gain_for(signal_r2, decay, is_reverting=is_reverting)
     # the mean follows itself: mean' = decay * mean + (1 - decay) * (gain * mean + noise)
     persistence = decay + (1 - decay) * gain
     mean_after = np.asarray(lfilter([1 - decay], [1, -persistence], noise))
@@ -60,8 +62,8 @@ def simulate_bars(
     )
 
 
-def _gain_for(r2: float, decay: float) -> float:
-    """Momentum gain in [0, 1) that makes the mean of past returns explain `r2` of the next one.
+def _gain_for(r2: float, decay: float, *, is_reverting: bool) -> float:
+    """Gain that makes the mean of past returns explain `r2` of the next one.
 
     The mean is an AR(1) with persistence p = decay + (1 - decay) gain, so its variance is
     (1 - decay)^2 (1 - r2) / (1 - p^2); r2 = gain^2 times that variance.
@@ -71,4 +73,6 @@ def _gain_for(r2: float, decay: float) -> float:
         persistence = decay + (1 - decay) * gain
         return (gain * (1 - decay)) ** 2 * (1 - r2) / (1 - persistence**2) - r2
 
-    return float(brentq(excess, 0.0, 1 - 1e-9)) if r2 > 0 else 0.0
+    # the mean is stationary, |p| < 1, for gains between these
+    far_end = -(1 + decay) / (1 - decay) + 1e-9 if is_reverting else 1 - 1e-9
+    return float(brentq(excess, min(0.0, far_end), max(0.0, far_end))) if r2 > 0 else 0.0

@@ -28,7 +28,7 @@ class PolicySpec(BaseModel):
     features: tuple[str, ...] = STATE_NAMES
     actions: tuple[str, ...] = ACTIONS
     horizons: tuple[str, ...]
-    return_heads_trained: bool
+    trained_horizons: tuple[str, ...]  # those whose return head was trained; no other is served
     thresholds: RegimeThresholds
 
 

@@ -4,6 +4,7 @@ They read the files as they lie on disk, so that what was changed after it was w
 too. Shapes: N rows, H horizons.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -30,24 +31,39 @@ CHECK_NAMES = {  # name -> is it blocking?
 }
 
 
+@dataclass(frozen=True)
+class MarketSource:
+    """What features are made from."""
+
+    bars: pd.DataFrame
+    sentiment: pd.DataFrame | None
+    preparation: PreparationConfig
+    thresholds: RegimeThresholds
+
+    def features(self, end: int | None = None) -> NDArray[np.float32]:
+        """Market features and regime of the first `end` bars, as known at the last one's close."""
+        bars, sentiment = self.bars[:end], self.sentiment
+        if sentiment is not None:
+            close = bars["timestamp"].iloc[-1] + pd.Timedelta(self.preparation.interval_ns, "ns")
+            sentiment = sentiment[sentiment["published"] < close]
+        market = prepare_market(bars, sentiment, self.preparation, self.thresholds)
+        return np.column_stack([market.features, market.regime]).astype(np.float32)
+
+
 def validate_dataset(
-    dataset_path: Path,
-    bars_path: Path,
-    config: DatasetConfig,
-    preparation: PreparationConfig,
-    thresholds: RegimeThresholds,
+    dataset_path: Path, bars_path: Path, config: DatasetConfig, source: MarketSource
 ) -> list[Check]:
     """Run every check of CHECK_NAMES, in that order."""
-    dataset, bars = pd.read_parquet(dataset_path), pd.read_parquet(bars_path)
+    dataset = pd.read_parquet(dataset_path)
     targets = dataset[[f"return_{horizon}" for horizon in config.horizons]].to_numpy(np.float64)
     return [
         check_infinity(targets),
         check_unknown(targets, config),
         check_range(targets),
         check_variation(targets, config),
-        check_moments(targets, bars, config),
+        check_moments(targets, source.bars, config),
         check_sql(dataset_path, bars_path, config.horizons),
-        check_lookahead(dataset, bars, config, preparation, thresholds),
+        check_lookahead(dataset, source, config),
     ]
 
 
@@ -100,7 +116,7 @@ def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: Data
         known = column[np.isfinite(column)]
         mean, sd = (known.mean(), known.std()) if len(known) else (np.inf, np.inf)
         errors += [abs(mean - own.mean()) / own.std(), abs(sd / own.std() - 1)]
-    worst = float(max(errors))
+    worst = float(np.max(errors))  # NaN if one is
     passed = worst <= config.max_moment_error
     detail = f"largest difference {worst:.4f} sd, limit {config.max_moment_error}"
     figure = worst if np.isfinite(worst) else None
@@ -110,26 +126,34 @@ def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: Data
 _SQL = """
     WITH dataset AS (
         SELECT file_row_number AS row, {target} AS target,
-               epoch_us(timestamp::TIMESTAMPTZ) AS time
+               epoch_us(timestamp::TIMESTAMPTZ) AS time,
+               lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY file_row_number) AS before
         FROM read_parquet($dataset, file_row_number = true)
     ), bars AS (
-        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close FROM read_parquet($bars)
+        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close,
+               lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY timestamp) AS before
+        FROM read_parquet($bars)
     )
     SELECT row FROM dataset
     LEFT JOIN bars now ON now.time = dataset.time
     LEFT JOIN bars later ON later.time = dataset.time + $horizon_us
-    WHERE CASE
-        WHEN later.close IS NULL THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
-        ELSE coalesce(
-            isnan(target) OR abs(target - (later.close / now.close - 1)) > 1e-6, true
-        )
-    END
+    WHERE now.close IS NULL
+       OR dataset.before <> now.before  -- a bar was left out, or a row stands twice
+       OR CASE
+            WHEN later.close IS NULL THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
+            ELSE coalesce(
+                isnan(target) OR abs(target - (later.close / now.close - 1)) > 1e-6, true
+            )
+          END
     ORDER BY row
 """
 
 
 def check_sql(dataset_path: Path, bars_path: Path, horizons: tuple[str, ...]) -> Check:
-    """Targets equal those that SQL finds in the bars' file, unknown ones included."""
+    """Targets equal those that SQL finds in the bars' file, unknown ones included.
+
+    Every row must be a bar, and the rows must follow each other as the bars do.
+    """
     wrong: list[int] = []
     with duckdb.connect() as connection:
         for horizon in horizons:
@@ -147,31 +171,31 @@ def check_sql(dataset_path: Path, bars_path: Path, horizons: tuple[str, ...]) ->
 
 def check_lookahead(
     dataset: pd.DataFrame,
-    bars: pd.DataFrame,
+    source: MarketSource,
     config: DatasetConfig,
-    preparation: PreparationConfig,
-    thresholds: RegimeThresholds,
 ) -> Check:
-    """Market features recomputed on bars that end at the decision equal the stored ones.
+    """Stored features and regimes equal those of all bars, and of bars that end at the decision.
 
-    The thresholds are those fitted on train: they are parameters, known before validation begins.
+    All rows are compared with one computation over all bars; at some of them it is repeated on
+    what was there at the decision: bars up to it, sentiment published before its close. The
+    thresholds are those fitted on train: parameters that are known before validation begins.
     """
+    columns = [*MARKET_NAMES, "regime"]
+    stored = dataset[columns].to_numpy(dtype=np.float32)
+    bars = dataset["bar"].to_numpy()
+    wrong = set(np.flatnonzero((stored != source.features()[bars]).any(axis=1)).tolist())
     probes = np.unique(np.linspace(0, len(dataset) - 1, config.lookahead_probes).astype(int))
-    leaking = [
+    wrong |= {
         int(row)
         for row in probes
-        if not np.array_equal(
-            prepare_market(
-                bars[: int(dataset["bar"].iloc[row]) + 1], preparation, thresholds
-            ).features[-1],
-            dataset[list(MARKET_NAMES)].iloc[row].to_numpy(dtype=np.float32),
-        )
-    ]
+        if not np.array_equal(source.features(int(bars[row]) + 1)[-1], stored[row])
+    }
+    rows = sorted(wrong)
     detail = (
-        f"future seen in {describe_rows(leaking)}"
-        if leaking
-        else f"none at {len(probes)} probed bars"
+        f"differ from what was known in {describe_rows(rows)}"
+        if rows
+        else f"{len(dataset)} rows agree, {len(probes)} of them with the future cut off"
     )
     return _check(
-        "no_feature_sees_the_future", not leaking, detail, rows=len(leaking), probes=len(probes)
+        "no_feature_sees_the_future", not rows, detail, rows=len(rows), probes=len(probes)
     )

@@ -1,10 +1,11 @@
 """The lake: one directory per link of the chain, sealed with hashes and with what it was made from.
 
     data/lake/<desk>/<name>/   the link's files
-                   artifact.json   their SHA-256, the content hash, the inputs' content hashes
+                   artifact.json   their SHA-256, the content hash, the inputs' identities
 
 Reading verifies. A directory that was changed after it was sealed is neither read nor replaced:
-it is evidence, and only a person removes it.
+it is evidence, and only a person removes it. A seal names the identity of each input, which covers
+the input's files, settings and figures, so that nothing upstream can be changed unnoticed.
 """
 
 import shutil
@@ -39,9 +40,15 @@ class Artifact(BaseModel):
     created_at: str
     files: dict[str, str]  # name -> SHA-256
     content: str  # SHA-256 over the files: the data version
-    inputs: dict[str, str]  # name of the input -> its content
-    config: dict[str, Any]  # the desk as it was resolved
+    inputs: dict[str, str]  # name of the input -> its identity
+    config: dict[str, Any]  # the desk's settings when it was built
     metadata: dict[str, Any]  # figures for people
+    timings: dict[str, float]  # figures that differ from run to run
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that makes it what it is: files, inputs, settings and figures."""
+        return sha256_json(self.model_dump(exclude={"created_at", "timings"}))
 
 
 class Lake:
@@ -78,17 +85,20 @@ class Lake:
         """The seal, after every file behind it was verified.
 
         Raises:
-            TollgateError: a file is missing or was changed.
+            TollgateError: a file is missing, was added or was changed.
         """
-        artifact = self.seal(name)
-        for file, expected in artifact.files.items():
-            path = self.path(name, file)
-            actual = sha256_file(path) if path.is_file() else "missing"
-            if actual != expected:
-                raise TollgateError(
-                    f"{path} must be as it was sealed, was changed since (SHA-256 {expected[:12]}, "
-                    f"now {actual[:12]}): delete {path.parent} and build it again"
-                )
+        artifact, folder = self.seal(name), self.directory / name
+        found = {path.name: sha256_file(path) for path in folder.iterdir() if path.name != SEAL}
+        changed = sorted(
+            file
+            for file in {**artifact.files, **found}
+            if artifact.files.get(file) != found.get(file)
+        )
+        if changed or artifact.content != sha256_json(artifact.files):
+            raise TollgateError(
+                f"{folder} must be as it was sealed, was changed since "
+                f"({', '.join(changed) or SEAL}): delete {folder} and build it again"
+            )
         return artifact
 
     @contextmanager
@@ -98,19 +108,20 @@ class Lake:
         inputs: Mapping[str, Artifact],
         config: Mapping[str, Any],
         metadata: dict[str, Any],
+        timings: dict[str, float] | None = None,
     ) -> Generator[Path]:
         """Fill a new directory; seal it and swap it in when the block ends without error.
 
         Args:
             name: of the artefact.
             inputs: artefacts it is made from.
-            config: the desk as resolved.
+            config: the desk's settings.
             metadata: may be filled inside the block.
+            timings: likewise; figures that are not part of the identity.
         """
         final = self.directory / name
-        with exclusive_lock(
-            self.directory / f".{name}.lock", f"building {name} of desk {self.desk}"
-        ):
+        purpose = f"building {name} of desk {self.desk}"
+        with exclusive_lock(self.directory / f".{name}.lock", purpose):
             if final.exists():
                 self.load(name)  # refuses to bury evidence
             self._remove_leftovers(name)
@@ -123,9 +134,10 @@ class Lake:
                     created_at=datetime.now(UTC).isoformat(timespec="seconds"),
                     files=files,
                     content=sha256_json(files),
-                    inputs={input_name: each.content for input_name, each in inputs.items()},
+                    inputs={input_name: each.identity for input_name, each in inputs.items()},
                     config=dict(config),
                     metadata=metadata,
+                    timings=timings or {},
                 )
                 write_json(directory / SEAL, artifact.model_dump())
 
@@ -135,11 +147,11 @@ class Lake:
             if leftover.is_dir():
                 shutil.rmtree(leftover)
 
-    def lineage(self, name: str) -> dict[str, str]:
-        """Content of an artefact and of all it was made from, each verified against its files once.
+    def lineage(self, name: str) -> dict[str, Artifact]:
+        """An artefact and all it was made from, each verified once.
 
         Raises:
-            TollgateError: a file was changed, or an input was built again since.
+            TollgateError: a file or a seal was changed, or an input was built again since.
         """
         artifacts: dict[str, Artifact] = {}
         waiting = [name]
@@ -150,10 +162,10 @@ class Lake:
                 waiting += artifacts[current].inputs
         for artifact in artifacts.values():
             for input_name, expected in artifact.inputs.items():
-                if artifacts[input_name].content != expected:
+                if artifacts[input_name].identity != expected:
                     raise TollgateError(
                         f"{artifact.name} of desk {self.desk} must be made from the {input_name} "
                         f"that is there, was made from {expected[:12]} and now there is "
-                        f"{artifacts[input_name].content[:12]}: build {artifact.name} again"
+                        f"{artifacts[input_name].identity[:12]}: build {artifact.name} again"
                     )
-        return {each: artifact.content for each, artifact in sorted(artifacts.items())}
+        return dict(sorted(artifacts.items()))

@@ -4,7 +4,8 @@ data/models/<desk>/<version>/  policy.safetensors policy.json manifest.json mode
 data/models/<desk>/shadow.json, champion.json   {"version", "manifest_sha256"}
 """
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from rl_core.runtime.files import (
 Stage = Literal["shadow", "champion"]
 STAGES: tuple[Stage, ...] = ("champion", "shadow")
 MANIFEST = "manifest.json"
+INDEX = "versions.json"
 
 
 class DataSpan(BaseModel):
@@ -35,6 +37,15 @@ class DataSpan(BaseModel):
     last_bar: str
     bars: int
     content: str  # SHA-256
+
+
+class Ancestor(BaseModel):
+    """An artefact that a model was made from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    content: str  # SHA-256 of its files
+    identity: str  # SHA-256 of its files, inputs, settings and figures
 
 
 class Manifest(BaseModel):
@@ -49,7 +60,7 @@ class Manifest(BaseModel):
     software: dict[str, str]  # package -> version
     files: dict[str, str]  # name -> SHA-256
     data: DataSpan
-    lineage: dict[str, str]  # artefact -> content
+    lineage: dict[str, Ancestor]  # by link
     metrics: dict[str, Any]
     checks: list[Check]
     config: dict[str, Any]  # the desk as resolved
@@ -71,28 +82,50 @@ class ModelStore:
         self.desk = desk
         self.directory = root / "models" / desk
 
-    def publish(self, source: Path, files: Sequence[str], manifest: Manifest, card: str) -> Version:
-        """Copy files into a new version with its manifest and model card; no pointer moves."""
+    def publish(
+        self, source: Path, files: Mapping[str, str], manifest: Manifest, card: str
+    ) -> Version:
+        """Copy files into a new version with its manifest and model card; no pointer moves.
+
+        Args:
+            source: where the files lie.
+            files: name -> the SHA-256 that was judged.
+            manifest: of the version; the hashes of its files are added here.
+            card: Markdown.
+
+        Raises:
+            TollgateError: the version exists, or a copied file is not the one that was judged.
+        """
         final = self.directory / manifest.version
         if final.exists():
             raise TollgateError(f"a version is immutable, was there already: {final}")
         with new_directory(final) as directory:
-            for name in files:
-                (directory / name).write_bytes((source / name).read_bytes())
+            for name, expected in files.items():
+                shutil.copyfile(source / name, directory / name)
+                if (actual := sha256_file(directory / name)) != expected:
+                    raise TollgateError(
+                        f"{source / name} must be the file that was judged, SHA-256 "
+                        f"{expected[:12]}, was {actual[:12]}"
+                    )
             (directory / "model_card.md").write_text(card)
             hashes = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
             sealed = manifest.model_copy(update={"files": hashes})
             write_json(directory / MANIFEST, sealed.model_dump(mode="json"))
+            manifest_hash = sha256_file(directory / MANIFEST)
+        write_json_atomically(
+            self.directory / INDEX, {**self.index(), manifest.version: manifest_hash}
+        )
         return self.version(manifest.version)
+
+    def index(self) -> dict[str, str]:
+        """Version -> SHA-256 of its manifest, as it was published."""
+        path = self.directory / INDEX
+        return read_json(path) if path.is_file() else {}
 
     def point(self, stage: Stage, version: str) -> None:
         """Make a verified version the one that a stage serves."""
-        manifest = self.version(version).directory / MANIFEST
-        pointer = {
-            "version": version,
-            "manifest_sha256": sha256_file(manifest),
-            "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        self.version(version)
+        pointer = {"version": version, "moved_at": datetime.now(UTC).isoformat(timespec="seconds")}
         write_json_atomically(self.directory / f"{stage}.json", pointer)
 
     def version(self, name: str) -> Version:
@@ -113,6 +146,15 @@ class ModelStore:
                 f"{directory / MANIFEST} must be a manifest, was not: "
                 f"{reason['loc']} {reason['msg']}"
             ) from None
+        actual = sha256_file(directory / MANIFEST)
+        if actual != self.index().get(name) or (manifest.desk, manifest.version) != (
+            self.desk,
+            name,
+        ):
+            raise TollgateError(
+                f"{directory / MANIFEST} must be as it was deployed, was changed since "
+                f"(SHA-256 now {actual[:12]})"
+            )
         for file, expected in manifest.files.items():
             path = directory / file
             actual = sha256_file(path) if path.is_file() else "missing"
@@ -136,16 +178,9 @@ class ModelStore:
                 "run its chain first"
             )
         pointer = read_json(path)
-        if not isinstance(pointer, dict) or not {"version", "manifest_sha256"} <= set(pointer):
-            raise TollgateError(f"{path} must hold version and manifest_sha256, was {pointer}")
-        version = self.version(str(pointer["version"]))
-        actual = sha256_file(version.directory / MANIFEST)
-        if actual != pointer["manifest_sha256"]:
-            raise TollgateError(
-                f"{version.directory / MANIFEST} must be as it was deployed, was changed since "
-                f"(SHA-256 {pointer['manifest_sha256'][:12]}, now {actual[:12]})"
-            )
-        return version
+        if not isinstance(pointer, dict) or "version" not in pointer:
+            raise TollgateError(f"{path} must name a version, was {pointer}")
+        return self.version(str(pointer["version"]))
 
     def current_stage(self) -> str:
         """`champion` if there is one, else `shadow`."""

@@ -32,13 +32,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """Replace a JSON file so that a reader, or a crash, sees the old or the new one whole."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    Path(file.name).replace(path)
+    temporary.replace(path)
     sync_directory(path.parent)
 
 

@@ -13,7 +13,7 @@ from rl_core.models.hybrid_action import most_likely_action
 from rl_core.models.policy_file import Policy
 from rl_core.trading.accounts import NEVER_TRADED_DAYS, account_features
 
-UNTRAINED = "the return heads of this policy were not trained"
+UNTRAINED = "the return head of this horizon was not trained"
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,19 @@ def decide_state(policy: Policy, state: NDArray[np.float32]) -> dict[str, Any]:
     action = most_likely_action(heads)
     name = policy.spec.actions[int(action.category)]
     probabilities = heads.logits.softmax(dim=-1)[0].tolist()
-    keys = [f"predicted_return_{horizon}" for horizon in policy.spec.horizons]
-    returns: list[float] | list[None] = [None] * len(keys)
-    if policy.spec.return_heads_trained:
-        returns = policy.model.predicted_returns(heads.returns)[0].tolist()
+    predicted = policy.model.predicted_returns(heads.returns)[0].tolist()
+    returns: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+    for horizon, value in zip(policy.spec.horizons, predicted, strict=True):
+        key = f"predicted_return_{horizon}"
+        is_trained = horizon in policy.spec.trained_horizons
+        returns[key] = value if is_trained else None
+        if not is_trained:
+            reasons[key] = UNTRAINED
     return {
         "action": name,
         "strength": float(action.strength) if name != "HOLD" else 0.0,
         "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
-        **dict(zip(keys, returns, strict=True)),
-        "reasons": {} if policy.spec.return_heads_trained else dict.fromkeys(keys, UNTRAINED),
+        **returns,
+        "reasons": reasons,
     }

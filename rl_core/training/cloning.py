@@ -16,6 +16,7 @@ from rl_core.models.actor_critic import ActorCritic
 from rl_core.offline.dataset import DatasetArrays
 from rl_core.trading.accounts import HOLD
 from rl_core.training.config import CloningConfig
+from rl_core.training.guard import StepGuard, clip_gradients
 from rl_core.training.losses import masked_huber_loss, strength_loss
 from rl_core.training.standardise import fit_units
 
@@ -67,6 +68,7 @@ class CloningEpoch(BaseModel):
     epoch: int
     train: CloningScores
     validation: CloningScores
+    skipped_updates: int  # so far, for a loss or gradients that were not finite
 
 
 def clone_behaviour(
@@ -87,15 +89,17 @@ def clone_behaviour(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
+    guard = StepGuard(config.max_skipped_updates)
     history: list[CloningEpoch] = []
     best, best_weights = 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, config.epochs + 1):
-        train_one_epoch(model, train, config, optimizer, generator)
+        train_one_epoch(model, train, config, optimizer, guard, generator)
         history.append(
             CloningEpoch(
                 epoch=epoch,
                 train=cloning_scores(model, train, config),
                 validation=cloning_scores(model, validation, config),
+                skipped_updates=guard.skipped,
             )
         )
         on_epoch(history[-1])
@@ -112,6 +116,7 @@ def train_one_epoch(
     train: Demonstrations,
     config: CloningConfig,
     optimizer: torch.optim.Optimizer,
+    guard: StepGuard,
     generator: torch.Generator,
 ) -> None:
     """One pass over the rows in random order."""
@@ -121,10 +126,9 @@ def train_one_epoch(
         loss = cloning_loss(model, train.take(rows), config).total
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(
-            model.parameters(), config.gradient_clip, error_if_nonfinite=True
-        )
-        optimizer.step()
+        norms = clip_gradients({"gradients": (model.parameters(), config.gradient_clip)})
+        if guard.allows({"loss": loss, **norms}):
+            optimizer.step()
 
 
 @dataclass(frozen=True)

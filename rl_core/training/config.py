@@ -1,6 +1,14 @@
 """Configuration of the learners."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 
 class CloningConfig(BaseModel):
@@ -17,6 +25,7 @@ class CloningConfig(BaseModel):
     return_weight: float = Field(default=0.1, ge=0, description="of each return head's loss")
     huber_delta: PositiveFloat = 1.0
     gradient_clip: PositiveFloat = 1.0
+    max_skipped_updates: PositiveInt = Field(default=10, description="in a row, before it aborts")
     patience_epochs: PositiveInt = Field(default=5, description="without a better validation loss")
     seed: int = Field(default=42, ge=0)
 
@@ -43,7 +52,7 @@ class PPOConfig(BaseModel):
     entropy_coefficient: float = Field(default=0.01, ge=0)
     value_coefficient: float = Field(default=0.5, ge=0)
     auxiliary_losses: bool = Field(default=True, description="train the return heads")
-    auxiliary_coefficients: dict[str, float] = Field(
+    auxiliary_coefficients: dict[str, FiniteFloat] = Field(
         default_factory=dict, description="per horizon; 0.01 where left out"
     )
     huber_delta: PositiveFloat = 1.0

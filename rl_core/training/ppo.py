@@ -6,6 +6,7 @@ Shapes: T steps, N accounts, M = rows of a minibatch x N, H horizons, B bars.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from rl_core.errors import TollgateError
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.hybrid_action import HybridAction, action_log_prob
 from rl_core.trading.accounts import HOLD
 from rl_core.training.config import PPOConfig
 from rl_core.training.gae import compute_gae
+from rl_core.training.guard import StepGuard, clip_gradients
 from rl_core.training.losses import masked_huber_loss, ppo_policy_loss
 from rl_core.training.rollout import Rollout, TrainingMarket, collect_rollout
 
@@ -65,14 +66,13 @@ class Batch:
     returns: Tensor  # (T, N)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Optimisers:
-    """The optimisers, and how often a step was skipped."""
+    """The two optimisers and what guards their steps."""
 
     actor: torch.optim.Optimizer
     critic: torch.optim.Optimizer
-    skipped: int = 0
-    skipped_in_a_row: int = 0
+    guard: StepGuard
 
 
 def train_ppo(
@@ -80,17 +80,19 @@ def train_ppo(
     training: TrainingMarket,
     targets: ReturnTargets,
     config: PPOConfig,
-    validate: Callable[[ActorCritic], float],
+    validate: Callable[[ActorCritic], float | None],
     on_iteration: Callable[[PPOIteration], None],
 ) -> tuple[int, list[PPOIteration]]:
     """Improve the policy in place and leave the weights of the best validated iteration.
+
+    The clone itself is iteration 0: a training that does not improve on it returns it.
 
     Args:
         model: the clone, on the market's device.
         training: the training span and its costs.
         targets: of the return heads.
         config: everything else.
-        validate: score of a policy on the validation span, higher is better.
+        validate: score of a policy on the validation span, higher is better; None if it has none.
         on_iteration: told of every iteration.
 
     Returns:
@@ -100,7 +102,8 @@ def train_ppo(
     torch.manual_seed(config.seed)
     optimisers = make_optimisers(model, config)
     history: list[PPOIteration] = []
-    best, best_score, best_weights = 0, -float("inf"), copy.deepcopy(model.state_dict())
+    best, best_score = 0, rank(validate(model))
+    best_weights = copy.deepcopy(model.state_dict())
     for iteration in range(1 - config.critic_warmup_iterations, config.iterations + 1):
         started = time.perf_counter()
         rollout = collect_rollout(model, training, config.num_envs, config.rollout_steps, generator)
@@ -115,8 +118,12 @@ def train_ppo(
         score = None
         if iteration > 0 and (is_last or iteration % config.evaluate_every == 0):
             score = validate(model)
-            if best == 0 or score > best_score:
-                best, best_score, best_weights = iteration, score, copy.deepcopy(model.state_dict())
+            if rank(score) > best_score:
+                best, best_score, best_weights = (
+                    iteration,
+                    rank(score),
+                    copy.deepcopy(model.state_dict()),
+                )
         figures = summarise_iteration(
             iteration,
             batch,
@@ -134,6 +141,11 @@ def train_ppo(
     return best, history
 
 
+def rank(score: float | None) -> float:
+    """A score that compares: one that is unknown or not a number is the worst."""
+    return score if score is not None and math.isfinite(score) else -math.inf
+
+
 def make_optimisers(model: ActorCritic, config: PPOConfig) -> Optimisers:
     """Adam for encoder, policy and return heads; another, faster, for the value head."""
     critic = list(model.value_head.parameters())
@@ -142,6 +154,7 @@ def make_optimisers(model: ActorCritic, config: PPOConfig) -> Optimisers:
     return Optimisers(
         actor=torch.optim.Adam(actor, lr=config.actor_learning_rate, eps=1e-5),
         critic=torch.optim.Adam(critic, lr=config.critic_learning_rate, eps=1e-5),
+        guard=StepGuard(config.max_skipped_updates),
     )
 
 
@@ -243,8 +256,8 @@ def update_critic(
             loss = (value - batch.returns[rows]).square().mean()
             optimisers.critic.zero_grad(set_to_none=True)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(model.value_head.parameters(), config.gradient_clip)
-            if is_sound(optimisers, {"value_head": norm}, config):
+            norms = clip_gradients({"value_head": network_parts(model, config)["value_head"]})
+            if optimisers.guard.allows({"loss": loss, **norms}):
                 optimisers.critic.step()
             losses.append(loss.detach())
     return losses
@@ -253,45 +266,31 @@ def update_critic(
 def optimiser_step(
     model: ActorCritic, loss: Tensor, optimisers: Optimisers, config: PPOConfig
 ) -> dict[str, Tensor]:
-    """One step of both optimisers, or of neither if a gradient is not finite."""
+    """One step of both optimisers, or of neither if a number is not finite; the norms by part."""
     optimisers.actor.zero_grad(set_to_none=True)
     optimisers.critic.zero_grad(set_to_none=True)
     loss.backward()
-    parts: dict[str, tuple[nn.Module | None, float]] = {
-        "encoder": (model.encoder, config.gradient_clip),
-        "policy_head": (model.policy_head, config.gradient_clip),
-        "value_head": (model.value_head, config.gradient_clip),
-        "return_heads": (model.return_heads, config.auxiliary_gradient_clip),
-    }
-    norms = {
-        name: nn.utils.clip_grad_norm_(part.parameters(), limit)
-        for name, (part, limit) in parts.items()
-        if part is not None
-    }
-    if is_sound(optimisers, norms, config):
+    norms = clip_gradients(network_parts(model, config))
+    if optimisers.guard.allows({"loss": loss, **norms}):
         optimisers.actor.step()
         optimisers.critic.step()
     return norms
 
 
-def is_sound(optimisers: Optimisers, norms: dict[str, Tensor], config: PPOConfig) -> bool:
-    """Are all gradients finite? Counts the steps to skip.
-
-    Raises:
-        TollgateError: too many in a row.
-    """
-    if torch.stack(list(norms.values())).isfinite().all():
-        optimisers.skipped_in_a_row = 0
-        return True
-    optimisers.skipped += 1
-    optimisers.skipped_in_a_row += 1
-    if optimisers.skipped_in_a_row >= config.max_skipped_updates:
-        culprits = ", ".join(name for name, norm in norms.items() if not norm.isfinite())
-        raise TollgateError(
-            f"gradients must be finite, was not in {culprits} for "
-            f"{optimisers.skipped_in_a_row} updates in a row"
-        )
-    return False
+def network_parts(
+    model: ActorCritic, config: PPOConfig
+) -> dict[str, tuple[list[nn.Parameter], float]]:
+    """Every parameter of the network once, by part, with the part's gradient clip."""
+    policy = [*model.policy_head.parameters(), model.strength_log_std]
+    parts = {
+        "encoder": (list(model.encoder.parameters()), config.gradient_clip),
+        "policy_head": (policy, config.gradient_clip),
+        "value_head": (list(model.value_head.parameters()), config.gradient_clip),
+    }
+    if model.return_heads is not None:
+        heads = list(model.return_heads.parameters())
+        parts["return_heads"] = (heads, config.auxiliary_gradient_clip)
+    return parts
 
 
 def finite_mean(figures: list[Tensor]) -> float | None:
@@ -347,6 +346,6 @@ def summarise_iteration(
         gradient_norms={
             p: v for p in parts if losses and p in losses[0] and (v := mean(p)) is not None
         },
-        skipped_updates=optimisers.skipped,
+        skipped_updates=optimisers.guard.skipped,
         validation_score=score,
     )

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from rl_core.chain import deployed_model
+from rl_core.chain import deployed_model, offline_dataset
 from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.deployed_model import deploy
 from rl_core.chain.offline_dataset import build_offline_dataset
 from rl_core.chain.ppo_policy import build_ppo_policy
-from rl_core.chain.prediction import predict_latest
+from rl_core.chain.prediction import closed_bars, predict_latest
 from rl_core.chain.prediction_validation import build_prediction_validation, read_report
 from rl_core.chain.regime_dataset import build_regime_dataset
 from rl_core.chain.summary import summarise_chain
@@ -23,7 +23,7 @@ from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
 from rl_core.errors import TollgateError
 from rl_core.market.simulated import simulate_bars
-from rl_core.models.policy_file import load_policy
+from rl_core.models.policy_file import load_policy, new_model
 from tests.conftest import small_desk
 
 CPU = torch.device("cpu")
@@ -66,7 +66,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def test_the_served_model_traces_back_to_its_bars(work: Workplace) -> None:
     manifest = work.store.served("shadow").manifest
     assert set(manifest.lineage) == {*UPSTREAM, "prediction_validation"}
-    assert manifest.lineage["bars"] == work.lake.load("bars").content == manifest.data.content
+    assert manifest.lineage["bars"].content == work.lake.load("bars").content
+    assert manifest.lineage["bars"].identity == work.lake.load("bars").identity
     assert manifest.data.bars == 3000
     assert manifest.config == work.desk.resolved()
 
@@ -83,10 +84,12 @@ def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: Workplac
 
 
 def test_training_moved_the_return_heads_and_lowered_their_losses(work: Workplace) -> None:
-    clone, tuned = (load_policy(work.lake.directory / name) for name in ("bc_policy", "ppo_policy"))
-    assert clone.model.return_heads is not None
+    tuned = load_policy(work.lake.directory / "ppo_policy")
+    torch.manual_seed(work.desk.bc.seed)
+    untrained = new_model(tuned.spec)
+    assert untrained.return_heads is not None
     assert tuned.model.return_heads is not None
-    assert not torch.equal(clone.model.return_heads.weight, tuned.model.return_heads.weight)
+    assert not torch.equal(untrained.return_heads.weight, tuned.model.return_heads.weight)
     epochs = json.loads(work.lake.path("bc_policy", "history.json").read_text())
     first, last = (np.array(epochs[i]["train"]["return_losses"]) for i in (0, -1))
     assert (last < first).all()
@@ -152,7 +155,7 @@ def test_without_auxiliary_losses_predictions_are_null_with_a_reason(tmp_path: P
     assert answer["predicted_return_1h"] is None
     assert answer["predicted_return_24h"] is None
     assert answer["reasons"] == {
-        f"predicted_return_{h}": "the return heads of this policy were not trained"
+        f"predicted_return_{h}": "the return head of this horizon was not trained"
         for h in ("1h", "24h")
     }
 
@@ -187,6 +190,69 @@ def test_deployment_is_refused_when_the_policy_was_trained_again_after_the_gate(
     build_ppo_policy(Workplace.open(desk, own.lake.directory.parent.parent), CPU, lambda _: None)
     with pytest.raises(TollgateError, match="must be made from the ppo_policy that is there"):
         deploy(own)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("costs.commission_rate", 0.0, r"costs\.commission_rate \(0\.001, now 0\.0\)"),
+        ("quality.jump_return", 0.001, r"quality\.jump_return"),
+        ("account.min_position", -1.0, r"account\.min_position"),
+    ],
+)
+def test_links_of_other_market_settings_are_neither_built_on_nor_deployed(
+    own: Workplace, setting: str, value: float, words: str
+) -> None:
+    other = Workplace.open(
+        own.desk.with_settings({setting: value}), own.lake.directory.parent.parent
+    )
+    for step in (deploy, build_prediction_validation, build_regime_dataset):
+        with pytest.raises(TollgateError, match=f"must be built with the desk's settings.*{words}"):
+            step(other)
+
+
+def test_the_manifest_holds_the_settings_that_were_used(own: Workplace) -> None:
+    root = own.lake.directory.parent.parent
+    build_ppo_policy(
+        Workplace.open(own.desk.with_settings({"ppo.seed": 7}), root), CPU, lambda _: None
+    )
+    build_prediction_validation(own)
+    manifest = deploy(own).manifest
+    assert manifest.config["ppo"]["seed"] == 7
+    assert own.desk.ppo.seed == 42
+
+
+def test_a_bar_that_is_still_open_is_not_decided_on() -> None:
+    bars = simulate_bars(5, seed=0)
+    last = bars["timestamp"].iloc[-1]
+    interval = 3_600_000_000_000
+    assert len(closed_bars(bars, interval, last + pd.Timedelta("59min"))) == 4
+    assert len(closed_bars(bars, interval, last + pd.Timedelta("60min"))) == 5
+    with pytest.raises(TollgateError, match="bars must have closed, was none by 2015-01-01 00:10"):
+        closed_bars(bars[:1], interval, pd.Timestamp("2015-01-01 00:10", tz="UTC"))
+
+
+def test_a_model_is_not_asked_about_another_market(own: Workplace) -> None:
+    other = own.desk.with_settings({"bars.symbol": "OTHER"})
+    with pytest.raises(TollgateError, match="was trained on symbol SIM and the desk now has OTHER"):
+        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), 0.0, None, None)
+
+
+def test_sentiment_is_sealed_with_the_bars_and_reaches_the_state(tmp_path: Path) -> None:
+    news = tmp_path / "news.csv"
+    news.write_text("published,news,macro\n2015-02-01,0.5,-0.25\n")
+    desk = small_desk(bars_file(tmp_path), sentiment={"path": str(news), "max_age_hours": 48.0})
+    work = Workplace.open(desk, tmp_path)
+    build_bars(work)
+    news.write_text("published,news,macro\n2015-02-01,-1,-1\n")  # revised later
+    build_backtest_history(work)
+    build_offline_dataset(work)
+    dataset = work.read_dataset("offline_dataset").set_index("timestamp")
+    assert dataset["news_sentiment"].loc["2015-01-31 23:00:00+00:00"] == 0.0
+    assert dataset["news_sentiment"].loc["2015-02-01 00:00:00+00:00"] == 0.5
+    assert dataset["macro_sentiment"].loc["2015-02-02 12:00:00+00:00"] == -0.25
+    assert dataset["news_sentiment"].loc["2015-02-04 00:00:00+00:00"] == 0.0
+    assert all(check.passed for check in offline_dataset.run_checks(work))
 
 
 def test_deployment_is_refused_when_the_gate_refused(own: Workplace) -> None:

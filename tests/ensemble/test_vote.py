@@ -77,9 +77,10 @@ def vote(config: EnsembleConfig) -> Vote:
 def test_votes_are_weighted_and_abstentions_do_not_dilute() -> None:
     weighted = EnsembleConfig(weights=AnalystWeights(technical=2.0, news=1.0, risk=1.0))
     result = vote(weighted)
+    # bar 5: the risk analyst sells, which means flat
     # bar 1: technical +0.75 x 2, news -1: 0.5 / 3; bar 2: -1.5 and -1 over 3; bar 3: news alone
     assert result.action.tolist() == [HOLD, BUY, SELL, BUY, HOLD, SELL]
-    assert result.strength.tolist() == pytest.approx([0.0, 0.5 / 3, 2.5 / 3, 1.0, 0.0, 1.0])
+    assert result.strength.tolist() == pytest.approx([0.0, 0.5 / 3, 2.5 / 3, 1.0, 0.0, 0.0])
 
 
 def test_an_analyst_with_weight_zero_has_no_say() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rl_core.errors import TollgateError
-from rl_core.features.sentiment import SentimentConfig, sentiment_at_close
+from rl_core.features.sentiment import SentimentConfig, read_sentiment, sentiment_at_close
 from tests.conftest import HOUR_NS, make_bars
 
 TIMESTAMPS = make_bars([10.0, 10.1, 10.2, 10.3, 10.4])["timestamp"]  # 00:00 to 04:00
@@ -14,8 +14,8 @@ TIMESTAMPS = make_bars([10.0, 10.1, 10.2, 10.3, 10.4])["timestamp"]  # 00:00 to 
 
 def read(tmp_path: Path, text: str, max_age_hours: float = 24.0) -> np.ndarray:
     (tmp_path / "news.csv").write_text("published,news,macro\n" + text)
-    config = SentimentConfig(path=Path("news.csv"), max_age_hours=max_age_hours)
-    return sentiment_at_close(TIMESTAMPS, HOUR_NS, config, tmp_path)
+    published = read_sentiment(SentimentConfig(path=Path("news.csv")), tmp_path)
+    return sentiment_at_close(TIMESTAMPS, HOUR_NS, published, max_age_hours)
 
 
 def test_a_bar_sees_what_was_published_before_its_close_and_nothing_later(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_old_news_is_no_news(tmp_path: Path) -> None:
 
 
 def test_without_a_source_sentiment_is_zero(tmp_path: Path) -> None:
-    assert not sentiment_at_close(TIMESTAMPS, HOUR_NS, SentimentConfig(), tmp_path).any()
+    assert read_sentiment(SentimentConfig(), tmp_path) is None
+    assert not sentiment_at_close(TIMESTAMPS, HOUR_NS, None, 24.0).any()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,12 @@ def test_later_bars_cannot_change_earlier_health(closes: list[float], data: st.D
     end = data.draw(st.integers(1, len(closes)))
     whole = data_health(bars, HOUR_NS, CONFIG)
     np.testing.assert_array_equal(whole[:end], data_health(bars[:end], HOUR_NS, CONFIG))
+
+
+def test_rows_are_those_of_the_file_and_the_rest_is_seen_in_order_of_time() -> None:
+    bars = make_bars([10.0, 10.1, 10.2, 12.0, 12.1]).iloc[[0, 1, 3, 2, 4]].reset_index(drop=True)
+    report = assess_quality(bars, HOUR_NS, CONFIG, row_numbers=np.array([2, 3, 4, 5, 6]))
+    assert report.unsorted_rows == [5]
+    assert report.jump_rows == [4]  # the bar of 12.0 stands in line 4
+    assert report.gaps == []
+    assert report.mean_health == pytest.approx((1 + 1 + 1 + 0.75 + 0.75) / 5)

@@ -137,6 +137,20 @@ DEFECTS: dict[str, tuple[Callable[[list[str]], str], str]] = {
         ),
         "bars must all be of symbol X, was Y (row 2)",
     ),
+    "a year that nanoseconds cannot hold": (
+        lambda r: clean_csv([*r, "9999-01-01 00:00,1,1,1,1,1"]),
+        "be after 1677 and before 2262",
+    ),
+    "another bar size": (
+        lambda r: clean_csv([row.replace(" 0", " 1").replace(":00", ":00") for row in r]).replace(
+            "11:00", "10:01"
+        ).replace("12:00", "10:02"),
+        "bars must be 0 days 01:00:00 apart, was 0 days 00:01:00 in the median",
+    ),
+    "a bad cell below blank lines": (
+        lambda r: clean_csv([r[0], "", "", r[1].replace(",11,", ",x,"), r[2]]),
+        "bars column open must hold finite numbers, was 'x' (row 5)",
+    ),
     "a line with too many cells": (
         lambda r: clean_csv([r[0], r[1] + ",1,2,3", r[2]]),
         "bars must be a readable csv file",
@@ -188,4 +202,31 @@ def test_numeric_epochs_in_parquet_are_refused_rather_than_guessed(tmp_path: Pat
     frame["timestamp"] = [1577836800, 1577840400]
     frame.to_parquet(tmp_path / "bars.parquet")
     with pytest.raises(TollgateError, match="timestamps must be times, was the number 1577836800"):
+        read_bars(BarsConfig(path=tmp_path / "bars.parquet", symbol="X"), tmp_path)
+
+
+def test_times_with_different_offsets_are_read_as_what_they_are(tmp_path: Path) -> None:
+    rows = [
+        "2020-03-29 01:00+01:00,10,12,9,11,5",
+        "2020-03-29 03:00+02:00,11,13,10,12,6",
+        "2020-03-29 04:00+02:00,12,14,11,13,7",
+    ]
+    bars = read_bars(csv_config(tmp_path, clean_csv(rows)), tmp_path)
+    assert [f"{t:%H:%M}" for t in bars["timestamp"]] == ["00:00", "01:00", "02:00"]
+
+
+def test_an_hour_that_the_clock_change_skips_is_an_error(tmp_path: Path) -> None:
+    rows = [row.replace("2020-01-01", "2020-03-29") for row in ROWS]
+    with pytest.raises(TollgateError, match=r"timestamps must exist once in Europe/Berlin"):
+        read_bars(csv_config(tmp_path, clean_csv(rows), timezone="Europe/Berlin"), tmp_path)
+
+
+def test_an_unknown_timezone_is_refused_with_the_settings() -> None:
+    with pytest.raises(ValueError, match="timezone must be one such as UTC, was Mars"):
+        BarsConfig(path=Path("x"), symbol="X", timezone="Mars")
+
+
+def test_a_corrupt_parquet_file_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "bars.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(TollgateError, match="bars must be a readable parquet file"):
         read_bars(BarsConfig(path=tmp_path / "bars.parquet", symbol="X"), tmp_path)

@@ -21,7 +21,7 @@ from rl_core.models.policy_file import (
 SPEC_OF_TEST = PolicySpec(
     model=ModelConfig(hidden_dim=16, head_dim=8),
     horizons=("1h", "24h"),
-    return_heads_trained=True,
+    trained_horizons=("1h", "24h"),
     thresholds=RegimeThresholds(
         low_volatility=1, high_volatility=2, high_atr_fraction=3, trending_adx=0.2
     ),

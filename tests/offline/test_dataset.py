@@ -1,10 +1,14 @@
 """The dataset: what is in it, that it exports, and that its checks find what is wrong with it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rl_core.chain.backtest_history import build_backtest_history
+from rl_core.chain.backtest_history import build_backtest_history, run_backtest
 from rl_core.chain.bars import build_bars
 from rl_core.chain.offline_dataset import build_offline_dataset, run_checks
 from rl_core.chain.workplace import Workplace
@@ -12,7 +16,10 @@ from rl_core.checks import Check
 from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import STATE_NAMES
+from rl_core.market.bars import nanoseconds
 from rl_core.market.simulated import simulate_bars
+from rl_core.market.splits import split_bars
+from rl_core.offline.dataset import build_dataset
 from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows, rows_per_mode
 from rl_core.offline.validation import CHECK_NAMES
 from tests.conftest import small_desk
@@ -80,7 +87,7 @@ CORRUPTIONS = {
     "targets_are_not_infinite": ("return_1h", 100, np.inf),
     "known_targets_are_within_100_percent": ("return_24h", 7, 1.5),
     "targets_agree_with_prices_in_sql": ("return_24h", 1200, 0.0123),
-    "no_feature_sees_the_future": ("rsi", 0, 0.999),
+    "no_feature_sees_the_future": ("rsi", 1234, 0.999),
 }
 
 
@@ -159,3 +166,47 @@ def test_a_filter_that_leaves_too_little_is_an_error(work: Workplace) -> None:
         filter_training_rows(
             work.read_dataset("offline_dataset"), never, RegimeFilterConfig(mode="high_volatility")
         )
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1000), cut=st.integers(750, 990), factor=st.floats(0.3, 3.0))
+def test_later_bars_change_neither_states_nor_decisions_nor_past_targets(
+    seed: int, cut: int, factor: float
+) -> None:
+    """Thresholds are fitted on train, the first 700 bars; nothing before the cut may move."""
+    bars = simulate_bars(1000, seed=seed)
+    other = bars.copy()
+    other.loc[cut + 1 :, ["open", "high", "low", "close"]] *= factor
+    desk = small_desk(Path("unused"))
+    split = split_bars(nanoseconds(bars["timestamp"]), desk.splits)
+    datasets = []
+    for each in (bars, other):
+        backtest = run_backtest(desk, each, None)
+        rows = build_dataset(backtest.market, split, backtest.records, desk.dataset)
+        datasets.append(rows[rows["bar"] <= cut])
+    now, then = datasets
+    known = [*STATE_NAMES, "action", "strength", "regime", "atr_fraction", "adx"]
+    pd.testing.assert_frame_equal(now[known], then[known])
+    for horizon, bars_ahead in (("1h", 1), ("24h", 24)):
+        past = now["bar"] <= cut - bars_ahead
+        pd.testing.assert_series_equal(
+            now.loc[past, f"return_{horizon}"], then.loc[past, f"return_{horizon}"]
+        )
+
+
+def test_a_row_that_was_left_out_or_stands_twice_is_found(work: Workplace) -> None:
+    path = work.lake.path("offline_dataset", "dataset.parquet")
+    intact = path.read_bytes()
+    dataset = pd.read_parquet(path)
+    changes = {
+        "left out": dataset.drop(index=900),
+        "twice": pd.concat([dataset[:901], dataset[900:]]),
+    }
+    try:
+        for changed in changes.values():
+            changed.to_parquet(path, index=False)
+            failed = verdicts(work)["targets_agree_with_prices_in_sql"]
+            assert not failed.passed
+            assert "90" in failed.detail
+    finally:
+        path.write_bytes(intact)

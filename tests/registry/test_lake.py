@@ -1,11 +1,13 @@
 """The lake seals what is built and notices every change since."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from rl_core.errors import TollgateError
 from rl_core.registry.lake import SEAL, Artifact, Lake
+from rl_core.runtime.files import sha256_file, sha256_json
 
 
 def build(lake: Lake, name: str, text: str, *inputs: str) -> Artifact:
@@ -30,8 +32,10 @@ def test_content_depends_on_the_files_alone(lake: Lake) -> None:
 
 
 def test_the_lineage_names_the_content_of_every_ancestor(lake: Lake) -> None:
-    assert lake.lineage("dataset") == {
-        name: lake.load(name).content for name in ("bars", "dataset", "history")
+    lineage = lake.lineage("dataset")
+    assert lineage == {name: lake.load(name) for name in ("bars", "dataset", "history")}
+    assert lineage["dataset"].inputs == {
+        name: lake.load(name).identity for name in ("bars", "history")
     }
 
 
@@ -46,6 +50,36 @@ def test_a_changed_file_anywhere_breaks_the_lineage(lake: Lake, name: str) -> No
     lake.path(name, "table").write_text("changed")
     with pytest.raises(TollgateError, match="must be as it was sealed, was changed since"):
         lake.lineage("dataset")
+
+
+@pytest.mark.parametrize("section", ["inputs", "config", "metadata"])
+def test_a_seal_that_was_edited_breaks_the_lineage(lake: Lake, section: str) -> None:
+    path = lake.path("history", SEAL)
+    seal = json.loads(path.read_text())
+    seal[section]["bars"] = "other"
+    path.write_text(json.dumps(seal))
+    with pytest.raises(TollgateError, match="must be made from the"):
+        lake.lineage("dataset")
+
+
+def test_a_hash_that_was_edited_to_match_its_file_is_noticed(lake: Lake) -> None:
+    lake.path("bars", "table").write_text("changed")
+    path = lake.path("bars", SEAL)
+    seal = json.loads(path.read_text())
+    seal["files"]["table"] = sha256_file(lake.path("bars", "table"))
+    path.write_text(json.dumps(seal))
+    with pytest.raises(TollgateError, match=r"was changed since \(artifact\.json\)"):
+        lake.load("bars")
+    seal["content"] = sha256_json(seal["files"])
+    path.write_text(json.dumps(seal))
+    with pytest.raises(TollgateError, match="must be made from the bars that is there"):
+        lake.lineage("dataset")
+
+
+def test_a_file_that_was_added_is_noticed(lake: Lake) -> None:
+    lake.path("bars", "extra").write_text("x")
+    with pytest.raises(TollgateError, match=r"was changed since \(extra\)"):
+        lake.load("bars")
 
 
 def test_an_artefact_that_was_never_built_or_lost_its_seal_is_named(lake: Lake) -> None:

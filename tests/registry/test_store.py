@@ -1,12 +1,15 @@
 """The model store: versions are immutable, pointers atomic, and nothing broken is served."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from rl_core.checks import Check
 from rl_core.errors import TollgateError
-from rl_core.registry.store import DataSpan, Manifest, ModelStore
+from rl_core.registry.store import Ancestor, DataSpan, Manifest, ModelStore
+
+JUDGED = {"policy.safetensors": hashlib.sha256(b"weights").hexdigest()}
 
 
 def manifest(version: str) -> Manifest:
@@ -18,7 +21,7 @@ def manifest(version: str) -> Manifest:
         software={"torch": "2.13.0"},
         files={},
         data=DataSpan(first_bar="a", last_bar="b", bars=2, content="c"),
-        lineage={"bars": "c"},
+        lineage={"bars": Ancestor(content="c", identity="i")},
         metrics={},
         checks=[Check(name="x", passed=True, is_blocking=True, detail="")],
         config={},
@@ -31,7 +34,7 @@ def store(tmp_path: Path) -> ModelStore:
     (tmp_path / "source" / "policy.safetensors").write_bytes(b"weights")
     store = ModelStore(tmp_path, "small")
     for version in ("v1", "v2"):
-        store.publish(tmp_path / "source", ["policy.safetensors"], manifest(version), "# card")
+        store.publish(tmp_path / "source", JUDGED, manifest(version), "# card")
     store.point("shadow", "v1")
     return store
 
@@ -52,7 +55,7 @@ def test_rolling_forward_and_back_moves_the_pointer_only(store: ModelStore) -> N
 
 def test_a_version_is_never_written_twice(store: ModelStore, tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match="a version is immutable, was there already"):
-        store.publish(tmp_path / "source", ["policy.safetensors"], manifest("v1"), "# other")
+        store.publish(tmp_path / "source", JUDGED, manifest("v1"), "# other")
 
 
 def test_without_a_pointer_or_with_a_foreign_name_there_is_no_model(
@@ -95,7 +98,28 @@ def test_a_manifest_that_was_edited_or_cut_is_not_believed(store: ModelStore) ->
         store.version("v1")
 
 
+def test_an_edited_version_cannot_be_rolled_back_to(store: ModelStore) -> None:
+    path = store.directory / "v2" / "manifest.json"
+    path.write_text(path.read_text().replace("2.13.0", "9.9.9"))
+    with pytest.raises(TollgateError, match="must be as it was deployed, was changed since"):
+        store.point("shadow", "v2")
+    assert store.served("shadow").manifest.version == "v1"
+
+
+def test_a_file_that_is_not_the_judged_one_is_not_published(
+    store: ModelStore, tmp_path: Path
+) -> None:
+    (tmp_path / "source" / "policy.safetensors").write_bytes(b"trained again")
+    with pytest.raises(TollgateError, match="must be the file that was judged"):
+        store.publish(tmp_path / "source", JUDGED, manifest("v3"), "# card")
+    assert store.versions() == ["v1", "v2"]
+
+
+def test_another_user_may_read_the_pointer(store: ModelStore) -> None:
+    assert (store.directory / "shadow.json").stat().st_mode & 0o044
+
+
 def test_a_broken_pointer_is_an_error(store: ModelStore) -> None:
     (store.directory / "shadow.json").write_text("[]")
-    with pytest.raises(TollgateError, match="must hold version and manifest_sha256"):
+    with pytest.raises(TollgateError, match="must name a version"):
         store.served("shadow")

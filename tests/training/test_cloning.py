@@ -97,3 +97,20 @@ def test_scores_of_a_constant_policy_by_hand() -> None:
     assert scores.accuracy == pytest.approx(0.6)
     assert scores.majority_share == pytest.approx(0.6)
     assert scores.balanced_accuracy == pytest.approx(1 / 3)
+
+
+def test_a_poisoned_row_changes_nothing_and_is_counted() -> None:
+    rows = demonstrations(64, 0)
+    rows.strengths[rows.actions > 0] = torch.inf
+    model = ActorCritic(34, 3, 1, SMALL)
+    config = CloningConfig(epochs=1, batch_size=8, max_skipped_updates=100)
+    with torch.no_grad():
+        before = {name: p.clone() for name, p in model.named_parameters()}
+    _, history = clone_behaviour(model, rows, demonstrations(32, 1), config, lambda _: None)
+    assert history[0].skipped_updates == 8
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    few = config.model_copy(update={"max_skipped_updates": 3})
+    with pytest.raises(
+        TollgateError, match="must be finite, was not in loss, gradients for 3 updates"
+    ):
+        clone_behaviour(model, rows, demonstrations(32, 1), few, lambda _: None)

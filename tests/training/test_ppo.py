@@ -1,6 +1,7 @@
 """PPO: what it stores, what it updates, what it skips, and that it learns."""
 
 import copy
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from rl_core.training.ppo import (
     ReturnTargets,
     gather_observations,
     make_optimisers,
+    network_parts,
     prepare_batch,
     train_ppo,
     update_critic,
@@ -68,8 +70,14 @@ def new_model() -> ActorCritic:
 def run(
     config: PPOConfig, model: ActorCritic, market: TrainingMarket | None = None
 ) -> tuple[int, list[PPOIteration]]:
+    rising = itertools.count()
     return train_ppo(
-        model, market or training_market(), targets(), config, lambda _: 0.0, lambda _: None
+        model,
+        market or training_market(),
+        targets(),
+        config,
+        lambda _: next(rising),
+        lambda _: None,
     )
 
 
@@ -175,16 +183,37 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted() -> None:
     before = copy.deepcopy(model.state_dict())
     one_batch = CONFIG.model_copy(update={"epochs": 2, "num_minibatches": 1})
     update_policy(model, market, targets(), poisoned, optimisers, one_batch, generator())
-    assert optimisers.skipped == 2
+    assert optimisers.guard.skipped == 2
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert not optimisers.actor.state
     ten = one_batch.model_copy(update={"epochs": 10})
-    with pytest.raises(TollgateError, match="must be finite, was not in encoder, policy_head"):
+    with pytest.raises(
+        TollgateError, match="must be finite, was not in loss, encoder, policy_head"
+    ):
         update_policy(model, market, targets(), poisoned, optimisers, ten, generator())
 
 
+def test_every_parameter_is_clipped_and_checked_once() -> None:
+    model = new_model()
+    parts = [p for parameters, _ in network_parts(model, CONFIG).values() for p in parameters]
+    assert len(parts) == len({id(p) for p in parts})
+    assert {id(p) for p in parts} == {id(p) for p in model.parameters()}
+
+
+def test_a_training_that_never_beats_its_clone_returns_the_clone() -> None:
+    scores = iter([5.0, 1.0, None, float("nan")])
+    model = new_model()
+    before = copy.deepcopy(model.state_dict())
+    config = CONFIG.model_copy(update={"iterations": 3})
+    best, _ = train_ppo(
+        model, training_market(), targets(), config, lambda _: next(scores), lambda _: None
+    )
+    assert best == 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
 def test_the_weights_kept_are_those_of_the_best_validated_iteration() -> None:
-    scores = iter([3.0, 1.0, 2.0])
+    scores = iter([0.0, 3.0, 1.0, 2.0])
     seen: list[torch.Tensor] = []
 
     def validate(model: ActorCritic) -> float:
@@ -195,7 +224,7 @@ def test_the_weights_kept_are_those_of_the_best_validated_iteration() -> None:
     config = CONFIG.model_copy(update={"iterations": 3})
     best, _ = train_ppo(model, training_market(), targets(), config, validate, lambda _: None)
     assert best == 1
-    assert torch.equal(next(model.value_head.parameters()), seen[0])
+    assert torch.equal(next(model.value_head.parameters()), seen[1])
 
 
 def test_a_seed_gives_one_policy() -> None:

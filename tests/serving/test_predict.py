@@ -1,0 +1,84 @@
+"""A prediction says what the network says, and nothing where the network was not trained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.errors import TollgateError
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.market.simulated import simulate_bars
+from rl_core.models.config import ModelConfig
+from rl_core.models.policy_file import Policy, PolicySpec, new_model
+from rl_core.serving.predict import AccountNow, decide_state, latest_state
+from tests.features.test_state import Prepare
+
+
+def policy(trained: tuple[str, ...], bias: list[float]) -> Policy:
+    """A policy whose heads answer their biases whatever they see."""
+    spec = PolicySpec(
+        model=ModelConfig(hidden_dim=8, head_dim=4),
+        horizons=("1h", "24h"),
+        trained_horizons=trained,
+        thresholds=RegimeThresholds(
+            low_volatility=1, high_volatility=2, high_atr_fraction=3, trending_adx=0.2
+        ),
+    )
+    model = new_model(spec).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        last = model.policy_head[-1]
+        assert isinstance(last, torch.nn.Linear)
+        assert model.return_heads is not None
+        last.bias.copy_(torch.tensor(bias))
+        model.return_heads.bias.copy_(torch.tensor([2.0, -300.0]))
+        model.return_scale.copy_(torch.tensor([0.01, 0.05]))
+    return Policy(model, spec)
+
+
+def test_the_answer_by_hand() -> None:
+    answer = decide_state(
+        policy(("1h", "24h"), [0.0, np.log(3.0), 0.0, 0.0]), np.zeros(34, np.float32)
+    )
+    assert answer["action"] == "BUY"
+    assert answer["strength"] == pytest.approx(0.5)
+    assert answer["probabilities"] == pytest.approx({"HOLD": 0.2, "BUY": 0.6, "SELL": 0.2})
+    assert answer["predicted_return_1h"] == pytest.approx(0.02)
+    assert answer["predicted_return_24h"] == -1.0  # clipped where it is served
+
+
+def test_only_trained_horizons_are_answered() -> None:
+    answer = decide_state(policy(("24h",), [1.0, 0.0, 0.0, 0.0]), np.zeros(34, np.float32))
+    assert answer["action"] == "HOLD"
+    assert answer["strength"] == 0.0
+    assert answer["predicted_return_1h"] is None
+    assert answer["predicted_return_24h"] == -1.0
+    assert answer["reasons"] == {
+        "predicted_return_1h": "the return head of this horizon was not trained"
+    }
+
+
+@pytest.fixture
+def market(prepare: Prepare) -> PreparedMarket:
+    return prepare(simulate_bars(200, seed=0))
+
+
+def test_the_state_ends_with_the_account_that_asks(market: PreparedMarket) -> None:
+    state = latest_state(market, AccountNow(position=0.25, days_since_trade=1.0))
+    np.testing.assert_array_equal(state[:30], market.features[-1])
+    assert state[30:].tolist() == pytest.approx([0.25, 0.25, 0.75, np.tanh(1.0)])
+
+
+@pytest.mark.parametrize("account", [AccountNow(position=1.5), AccountNow(days_since_trade=-1.0)])
+def test_an_impossible_account_is_refused(market: PreparedMarket, account: AccountNow) -> None:
+    with pytest.raises(TollgateError, match="an account must have a position within"):
+        latest_state(market, account)
+
+
+def test_too_few_bars_are_refused(prepare: Prepare) -> None:
+    short = prepare(simulate_bars(60, seed=0))
+    with pytest.raises(TollgateError, match="must outlast the indicators' warm-up"):
+        latest_state(replace(short, first_bar=60), AccountNow())
