@@ -1,7 +1,11 @@
 """Bars and desks that tests share. Shapes: B bars."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+# two workers on two cores: a second OpenMP thread each would slow both down manifold
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,13 @@ from rl_core.market.simulated import simulate_bars
 from tests.conftest import small_desk
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+def command(select: str) -> list[str]:
+    return [
+        sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipeline.definitions",
+        "--select", select,
+    ]  # fmt: skip
 
 
 class Factory:
@@ -37,18 +46,24 @@ class Factory:
     def lake(self) -> Path:
         return self.folder / "data" / "lake" / "mine"
 
-    def materialize(self, select: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "TOLLGATE_DESKS": str(self.folder / "desks"),
             "TOLLGATE_DATA": str(self.folder / "data"),
             "DAGSTER_HOME": str(self.folder / "home"),
         }
+
+    def materialize(self, select: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "pipeline.definitions",
-             "--select", select],
-            capture_output=True, text=True, check=False, env=environment, cwd=ROOT,
-        )  # fmt: skip
+            command(select),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
+            cwd=ROOT,
+        )
 
     def built(self) -> dict[str, str]:
         """When each artefact was sealed: file times change with every build."""
@@ -126,4 +141,51 @@ def test_a_training_that_fails_fails_its_asset_with_the_reason(tmp_path: Path) -
     assert result.returncode == 1
     output = result.stdout + result.stderr
     assert "rollout_steps must be shorter than the training span" in output
+    assert "ppo_policy" not in factory.built()
+
+
+def trainings(folder: Path) -> list[int]:
+    """Processes that train a desk of this folder."""
+    found: list[int] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            started_as = (process / "cmdline").read_bytes().split(b"\0")
+            environment = (process / "environ").read_bytes()
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        if b"rl_core.cli" in started_as and str(folder).encode() in environment:
+            found.append(int(process.name))
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel to end the child")
+def test_killing_a_run_leaves_no_training_behind_and_nothing_half_written(tmp_path: Path) -> None:
+    factory = Factory(tmp_path)
+    desk = factory.folder / "desks" / "mine.yaml"
+    settings = yaml.safe_load(desk.read_text())
+    settings["ppo"]["iterations"] = 100_000
+    desk.write_text(yaml.safe_dump(settings))
+    run = subprocess.Popen(
+        command("group:mine"),
+        env=factory.environment,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        built_clone = factory.lake / "bc_policy" / "artifact.json"
+        assert wait_until(lambda: built_clone.exists() and bool(trainings(tmp_path)), 120)
+    finally:
+        run.kill()
+        run.wait()
+    assert wait_until(lambda: not trainings(tmp_path), 10)
     assert "ppo_policy" not in factory.built()
