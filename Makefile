@@ -21,7 +21,7 @@ demo: install $(DAGSTER_HOME)/dagster.yaml
 	tollgate summary --desk btc_spot
 
 test: install
-	pytest -n 2
+	pytest -n 2 --dist loadfile
 
 check: install
 	ruff check . && ruff format --check . && pyright && lint-imports
