@@ -5,18 +5,18 @@ Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 
 import os
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparationConfig
 from rl_core.ensemble.vote import EnsembleConfig
 from rl_core.envs.config import SpotEnvConfig
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
 from rl_core.evaluation.config import GateConfig
 from rl_core.features.regimes import RegimeConfig
 from rl_core.features.sentiment import SentimentConfig
@@ -119,7 +119,7 @@ class DeskConfig(BaseModel):
                 for parent in parents:
                     branch = branch[parent]
                 branch[leaf] = value
-        return _validated(type(self), changed, "the command line")
+        return validated(type(self), changed, "the command line")
 
 
 def desk_files() -> dict[str, Path]:
@@ -156,7 +156,7 @@ def load_desk(name: str) -> DeskConfig:
     settings = read_yaml(path)
     if settings.setdefault("name", name) != name:
         raise TollgateError(f"name in {path} must be {name}, like the file, was {settings['name']}")
-    return _validated(DeskConfig, settings, str(path))
+    return validated(DeskConfig, settings, str(path))
 
 
 def load_desks() -> list[DeskConfig]:
@@ -167,22 +167,6 @@ def load_desks() -> list[DeskConfig]:
 def data_root() -> Path:
     """Where artefacts and models are kept: TOLLGATE_DATA, or `data/` of the project."""
     return Path(os.environ.get("TOLLGATE_DATA", PROJECT_ROOT / "data"))
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def _validated(model: type[Model], settings: dict[str, Any], where: str) -> Model:
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = ".".join(str(part) for part in first["loc"]) or "the desk"
-        must = "must be a known setting" if first["type"] == "extra_forbidden" else first["msg"]
-        must = must.removeprefix("Value error, ")
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        was = "" if first["type"] in {"missing", "value_error"} else f", was {first['input']!r}"
-        raise TollgateError(f"{where}: {setting}: {must}{was}{more}") from None
 
 
 class _StrictLoader(yaml.SafeLoader):

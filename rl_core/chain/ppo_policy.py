@@ -23,7 +23,8 @@ from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 from rl_core.trading.performance import Performance
 from rl_core.training.cloning import cloning_scores
-from rl_core.training.ppo import PPOIteration, ReturnTargets, train_ppo
+from rl_core.training.ppo import ReturnTargets, train_ppo
+from rl_core.training.ppo_figures import PPOIteration
 from rl_core.training.rollout import TrainingMarket, allowed_starts
 
 MIN_EXPLAINED_VARIANCE = 0.5

@@ -3,12 +3,11 @@
 from typing import Any, get_args
 
 import pandas as pd
-from pydantic import ValidationError
 
 from rl_core.backtest.preparation import prepare_market
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import PROJECT_ROOT, DeskConfig
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.readers import read_bars
 from rl_core.models.policy_file import load_policy
@@ -74,11 +73,5 @@ def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.D
 
 def trained_desk(version: Version) -> DeskConfig:
     """The settings that a version was trained with."""
-    try:
-        return DeskConfig.model_validate(version.manifest.config)
-    except ValidationError as error:
-        reason = error.errors()[0]
-        raise TollgateError(
-            f"{version.manifest.version} must have settings that this version of Tollgate knows, "
-            f"was {'.'.join(map(str, reason['loc']))}: {reason['msg']}"
-        ) from None
+    where = f"settings of {version.manifest.version}"
+    return validated(DeskConfig, version.manifest.config, where)

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import ValidationError
 
 from rl_core.chain.ppo_policy import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
-from rl_core.errors import TollgateError
+from rl_core.errors import validated
 from rl_core.evaluation.gate import (
     Evidence,
     GateReport,
@@ -155,13 +154,7 @@ def read_report(work: Workplace) -> GateReport:
     """The sealed report."""
     work.lake.load("prediction_validation")
     path = work.lake.path("prediction_validation", "report.json")
-    try:
-        return GateReport.model_validate(read_json(path))
-    except ValidationError as error:
-        reason = error.errors()[0]
-        raise TollgateError(
-            f"{path} must be a report of this version, was not: {reason['loc']} {reason['msg']}"
-        ) from None
+    return validated(GateReport, read_json(path), str(path))
 
 
 def run_checks(work: Workplace) -> list[Check]:

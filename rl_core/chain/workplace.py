@@ -8,7 +8,7 @@ import pandas as pd
 
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.desk import DeskConfig, data_root, load_desk
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.registry.lake import Artifact, Lake
 from rl_core.registry.store import ModelStore
@@ -84,7 +84,8 @@ class Workplace:
     def read_thresholds(self, name: str) -> RegimeThresholds:
         """The regime thresholds, fitted on the training span, that an artefact carries."""
         self.lake.load(name)
-        return RegimeThresholds.model_validate(read_json(self.lake.path(name, THRESHOLDS)))
+        path = self.lake.path(name, THRESHOLDS)
+        return validated(RegimeThresholds, read_json(path), str(path))
 
     def read_market(self, thresholds: RegimeThresholds) -> PreparedMarket:
         """The sealed bars, prepared."""

@@ -1,13 +1,13 @@
 """The commands. Library modules are imported inside them, so that `--help` answers at once."""
 
-import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from rl_core.cli.models import models
+from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.errors import TollgateError
 
 app = typer.Typer(
@@ -23,11 +23,8 @@ be run here as well. Results go to standard output, progress to standard error.
 
 Exit codes: 0 done, 1 a check failed, 2 wrong input or usage (nothing was written).""",
 )
-models = typer.Typer(no_args_is_help=True, help="Deployed versions: list, show, roll back.")
 app.add_typer(models, name="models")
 
-Desk = Annotated[str, typer.Option("--desk", help="Name of the desk; `tollgate desks` lists them.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto: CUDA if there is one.")]
 
 
@@ -38,14 +35,6 @@ def main() -> None:
     except TollgateError as error:
         print(f"tollgate: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-
-
-def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
-    """Print a result for machines or for people."""
-    if as_json:
-        print(json.dumps(result, indent=2, allow_nan=False, default=str))
-    else:
-        show(result)
 
 
 @app.command()
@@ -317,39 +306,3 @@ def summary(desk: Desk, as_json: AsJson = False) -> None:
     from rl_core.cli import show
 
     emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
-
-
-@models.command("list")
-def list_models(desk: Desk, as_json: AsJson = False) -> None:
-    """List a desk's versions, oldest first, and what the pointers serve."""
-    from rl_core.chain.workplace import Workplace
-    from rl_core.cli import show
-
-    store = Workplace.open(desk).store
-    serving = {version: stage for stage, version in store.pointers().items()}
-    rows = [
-        show.version_row(store.version(name)) | {"serving": serving.get(name, "")}
-        for name in store.versions()
-    ]
-    emit(rows, as_json, show.rows)
-
-
-@models.command("show")
-def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
-    """Verify a version's hashes and print its model card, or with --json its manifest."""
-    from rl_core.chain.workplace import Workplace
-
-    found = Workplace.open(desk).store.version(version)
-    card = (found.directory / "model_card.md").read_text()
-    emit(found.manifest.model_dump(mode="json") if as_json else card, as_json, print)
-
-
-@models.command()
-def rollback(version: str, desk: Desk, as_json: AsJson = False) -> None:
-    """Serve an earlier version as `shadow` again, after its hashes were verified."""
-    from rl_core.chain.workplace import Workplace
-    from rl_core.cli import show
-
-    store = Workplace.open(desk).store
-    store.point("shadow", version)
-    emit({"desk": desk, "shadow": version}, as_json, show.settings)

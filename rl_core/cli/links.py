@@ -12,7 +12,7 @@ from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.regime_dataset import build_regime_dataset
 from rl_core.chain.workplace import Workplace
 from rl_core.cli import show
-from rl_core.cli.app import emit
+from rl_core.cli.output import emit
 from rl_core.desk import load_desk
 from rl_core.errors import TollgateError
 from rl_core.registry.lake import Artifact

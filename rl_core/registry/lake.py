@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
 from rl_core.runtime.files import (
     exclusive_lock,
     new_directory,
@@ -73,13 +73,7 @@ class Lake:
             raise TollgateError(
                 f"{name} of desk {self.desk} must be built first, was not ({path.parent})"
             )
-        try:
-            return Artifact.model_validate(read_json(path))
-        except ValidationError as error:
-            reason = error.errors()[0]
-            raise TollgateError(
-                f"{path} must be a seal, was not: {reason['loc']} {reason['msg']}"
-            ) from None
+        return validated(Artifact, read_json(path), str(path))
 
     def load(self, name: str) -> Artifact:
         """The seal, after every file behind it was verified.

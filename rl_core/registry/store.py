@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from rl_core.checks import Check
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
 from rl_core.runtime.files import (
     new_directory,
     read_json,
@@ -138,14 +138,8 @@ class ModelStore:
         if not directory.is_dir():
             known = ", ".join(self.versions()) or "none"
             raise TollgateError(f"version must be one of desk {self.desk}'s ({known}), was {name}")
-        try:
-            manifest = Manifest.model_validate(read_json(directory / MANIFEST))
-        except ValidationError as error:
-            reason = error.errors()[0]
-            raise TollgateError(
-                f"{directory / MANIFEST} must be a manifest, was not: "
-                f"{reason['loc']} {reason['msg']}"
-            ) from None
+        path = directory / MANIFEST
+        manifest = validated(Manifest, read_json(path), str(path))
         actual = sha256_file(directory / MANIFEST)
         if actual != self.index().get(name) or (manifest.desk, manifest.version) != (
             self.desk,

@@ -18,7 +18,6 @@ from rl_core.models.hybrid_action import HybridAction, action_log_prob
 from rl_core.trading.costs import CostRates
 from rl_core.training.config import PPOConfig
 from rl_core.training.ppo import (
-    PPOIteration,
     ReturnTargets,
     gather_observations,
     make_optimisers,
@@ -28,6 +27,7 @@ from rl_core.training.ppo import (
     update_critic,
     update_policy,
 )
+from rl_core.training.ppo_figures import PPOIteration
 from rl_core.training.rollout import TrainingMarket, allowed_starts, collect_rollout
 
 CHEAP = CostRates(
