@@ -41,19 +41,21 @@ def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str],
         market = work.read_market(clone.spec.thresholds)
         train_rows, _ = demonstrations(work, device)
         targets = return_targets(desk, clone.model, dataset, len(market.bars), device)
-        spans = {split: split_span(dataset, split) for split in ("train", "validation")}
+        span = split_span(dataset, "validation")
+        scored: list[Performance] = []  # of the clone, then of each validated iteration
 
-        def evaluate(split: str) -> Performance:
-            return evaluate_policy(desk, market, clone.model, spans[split])[1]
+        def validate(model: ActorCritic) -> float | None:
+            scored.append(evaluate_policy(desk, market, model, span)[1])
+            return scored[-1].sharpe
 
-        before = evaluate("validation")
+        say(f"ppo: scoring the clone on {span[1] - span[0] + 1:,} validation bars")
         losses_before = cloning_scores(clone.model, train_rows, desk.bc).return_losses
         best, history = train_ppo(
             clone.model,
             training_market(desk, market, dataset, device),
             targets,
             desk.ppo,
-            lambda _: evaluate("validation").sharpe,
+            validate,
             lambda figures: say(iteration_line(figures, desk.ppo.iterations)),
         )
         say(best_line(best))
@@ -65,6 +67,7 @@ def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str],
             directory / "history.json",
             [figures.model_dump(exclude={"steps_per_second"}) for figures in history],
         )
+        validated = [0, *filter(desk.ppo.validates, range(1, desk.ppo.iterations + 1))]
         kept = next((figures for figures in history if figures.iteration == best), history[-1])
         metadata |= {
             "best_iteration": best,
@@ -81,8 +84,8 @@ def build_ppo_policy(work: Workplace, device: torch.device, say: Callable[[str],
                     strict=True,
                 )
             ),
-            "before": {"validation": before.model_dump()},
-            "after": {split: evaluate(split).model_dump() for split in spans},
+            "validation_of_clone": scored[0].model_dump(),
+            "validation": scored[validated.index(best)].model_dump(),
         }
         timings["steps_per_second"] = float(np.median([f.steps_per_second for f in history]))
     return work.lake.load("ppo_policy")

@@ -172,7 +172,7 @@ def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     bars, history, dataset = (result[n] for n in ("bars", "backtest_history", "offline_dataset"))
     regime, model = result["regime_dataset"], result["model"]
     cloned, ppo = result["bc_policy"]["validation"], result["ppo_policy"]
-    before, after = ppo["before"]["validation"], ppo["after"]["validation"]
+    before, after = ppo["validation_of_clone"], ppo["validation"]
     teacher, held = history["ensemble"]["total_return"], history["buy_and_hold"]["total_return"]
     shares = ", ".join(
         f"{n} {count / dataset['rows']:.1%}" for n, count in dataset["actions"].items()

@@ -73,6 +73,12 @@ class PPOConfig(BaseModel):
             raise ValueError(f"auxiliary coefficients must be >= 0, was {bad}")
         return self
 
+    def validates(self, iteration: int) -> bool:
+        """Is the policy scored after this iteration? The last one always is."""
+        return iteration > 0 and (
+            iteration % self.evaluate_every == 0 or iteration == self.iterations
+        )
+
     def auxiliary_coefficient(self, horizon: str) -> float:
         """Weight of a return head's loss; 0 when the heads are not trained."""
         return self.auxiliary_coefficients.get(horizon, 0.01) if self.auxiliary_losses else 0.0

@@ -80,16 +80,13 @@ def train_ppo(
         value_losses = update_critic(model, training, batch, optimisers, config, generator)
         elapsed = time.perf_counter() - started
 
-        is_last = iteration == config.iterations
-        score = None
-        if iteration > 0 and (is_last or iteration % config.evaluate_every == 0):
-            score = validate(model)
-            if rank(score) > best_score:
-                best, best_score, best_weights = (
-                    iteration,
-                    rank(score),
-                    copy.deepcopy(model.state_dict()),
-                )
+        score = validate(model) if config.validates(iteration) else None
+        if rank(score) > best_score:
+            best, best_score, best_weights = (
+                iteration,
+                rank(score),
+                copy.deepcopy(model.state_dict()),
+            )
         figures = summarise_iteration(
             iteration,
             batch,
