@@ -1,6 +1,5 @@
 """How a sealed artefact shows in the Dagster UI."""
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pyarrow.parquet as pq
 
 from rl_core.chain.workplace import Workplace
 from rl_core.registry.lake import Artifact
-from rl_core.runtime.progress import flat
+from rl_core.runtime.progress import flat, inline_image
 
 
 def sealed_result(artifact: Artifact, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
@@ -43,8 +42,7 @@ def table_result(
 
 def image(path: Path) -> dg.MarkdownMetadataValue:
     """A PNG as Markdown with the picture inside."""
-    encoded = base64.b64encode(path.read_bytes()).decode()
-    return dg.MetadataValue.md(f"![{path.stem}](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(inline_image(path))
 
 
 def _shown(value: Any) -> Any:

@@ -87,8 +87,12 @@ class DeskConfig(BaseModel):
             raise ValueError(
                 f"ppo.auxiliary_coefficients must name {horizons}, was {sorted(unknown)}"
             )
-        if self.model.gru_layers:
-            raise ValueError("model.gru_layers must be 0: PPO trains no recurrent network yet")
+        chunk = self.ppo.chunk_steps
+        if self.model.gru_layers and self.ppo.rollout_steps % chunk:
+            raise ValueError(
+                f"ppo.rollout_steps must be a multiple of ppo.chunk_steps, was "
+                f"{self.ppo.rollout_steps} and {chunk}"
+            )
         return self
 
     @property

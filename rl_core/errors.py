@@ -1,4 +1,4 @@
-"""The one error a user can cause: wrong input, wrong configuration, a broken file."""
+"""The one error a user can cause, and the interruption that a user asked for."""
 
 from typing import Any, TypeVar
 
@@ -9,6 +9,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 class TollgateError(ValueError):
     """States what must hold, what was, and where; a command prints it as one line and exits 2."""
+
+
+class Interrupted(Exception):  # noqa: N818 - it is not an error
+    """A training ended early because it was asked to, and was saved.
+
+    Args:
+        signum: the signal that asked.
+        message: for people.
+    """
+
+    def __init__(self, signum: int, message: str) -> None:
+        super().__init__(message)
+        self.signum = signum
 
 
 def validated(model: type[Model], value: Any, where: str) -> Model:

@@ -1,6 +1,7 @@
 """bc_policy: a network that decides as the ensemble did."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,49 +9,98 @@ import torch
 from rl_core.chain import CHAIN
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
-from rl_core.models.policy_file import Policy, PolicySpec, new_model, save_policy
+from rl_core.models.policy_file import Policy, PolicySpec, new_model, save_policy, save_weights
+from rl_core.models.vote import vote
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
-from rl_core.training.cloning import CloningEpoch, Demonstrations, clone_behaviour
+from rl_core.training.cloning import (
+    CloningEpoch,
+    Demonstrations,
+    clone_behaviour,
+    confusion_matrix,
+    split_heads,
+)
+from rl_core.training.config import CloningConfig
+from rl_core.training.overfitting import OverfittingReport, overfitting_report
+
+
+@dataclass(frozen=True)
+class Clone:
+    """One seed's clone."""
+
+    seed: int
+    policy: Policy
+    best: int  # epoch, from 1
+    history: list[CloningEpoch]
+
+    @property
+    def kept(self) -> CloningEpoch:
+        """The epoch whose weights it has."""
+        return self.history[self.best - 1]
 
 
 def build_bc_policy(work: Workplace, device: torch.device, say: Callable[[str], None]) -> Artifact:
-    """Clone the ensemble's behaviour and seal the policy."""
+    """Clone the ensemble's behaviour, once a seed, and seal the best clone with all the others."""
     desk, inputs = work.desk, work.inputs("regime_dataset")
     metadata: dict[str, Any] = {}
     with work.lake.build("bc_policy", inputs, desk.resolved(), metadata) as directory:
         train, validation = demonstrations(work, device)
-        torch.manual_seed(desk.bc.seed)
-        spec = PolicySpec(
-            model=desk.model,
-            horizons=desk.dataset.horizons,
-            trained_horizons=desk.dataset.horizons if desk.bc.return_weight > 0 else (),
-            thresholds=work.read_thresholds("regime_dataset"),
+        clones = [train_clone(work, seed, train, validation, say) for seed in desk.bc.seeds]
+        best = min(clones, key=lambda clone: clone.kept.validation.loss)
+        report = overfitting_report(
+            best.best, best.history, len(train.actions), desk.bc, desk.model
         )
-        policy = Policy(new_model(spec).to(device), spec)
-        parameters = sum(p.numel() for p in policy.model.parameters())
-        say(f"bc: {len(train.actions)} training rows, {parameters:,} parameters, on {device}")
-        best, history = clone_behaviour(
-            policy.model,
-            train,
-            validation,
-            desk.bc,
-            lambda epoch: say(epoch_line(epoch, desk.bc.epochs)),
-        )
-        chosen = history[best - 1]
-        say(f"bc: best epoch {best}, validation loss {chosen.validation.loss:.4f}")
-        save_policy(directory, policy)
-        write_json(directory / "history.json", [epoch.model_dump() for epoch in history])
+        for line in overfitting_lines(report):
+            say(line)
+        save_policy(directory, best.policy)
+        write_json(directory / "history.json", [epoch.model_dump() for epoch in best.history])
         metadata |= {
-            "best_epoch": best,
-            "epochs": len(history),
-            "parameters": parameters,
-            "skipped_updates": history[-1].skipped_updates,
-            "train": chosen.train.model_dump(),
-            "validation": chosen.validation.model_dump(),
+            "best_epoch": best.best,
+            "epochs": len(best.history),
+            "parameters": sum(p.numel() for p in best.policy.model.parameters()),
+            "seed": best.seed,
+            "skipped_updates": best.history[-1].skipped_updates,
+            "train": best.kept.train.model_dump(),
+            "validation": best.kept.validation.model_dump(),
+            "overfitting": report.model_dump(),
         }
+        if len(clones) > 1:
+            for clone in clones:
+                save_weights(directory / f"seed_{clone.seed}.safetensors", clone.policy.model)
+            metadata["ensemble"] = ensemble_figures(clones, validation, desk.bc)
+            say(ensemble_line(metadata["ensemble"]))
     return work.lake.load("bc_policy")
+
+
+def train_clone(
+    work: Workplace,
+    seed: int,
+    train: Demonstrations,
+    validation: Demonstrations,
+    say: Callable[[str], None],
+) -> Clone:
+    """Clone with one seed."""
+    desk, device = work.desk, train.actions.device
+    torch.manual_seed(seed)
+    spec = PolicySpec(
+        model=desk.model,
+        horizons=desk.dataset.horizons,
+        trained_horizons=desk.dataset.horizons if desk.bc.return_weight > 0 else (),
+        thresholds=work.read_thresholds("regime_dataset"),
+    )
+    policy = Policy(new_model(spec).to(device), spec)
+    parameters = sum(p.numel() for p in policy.model.parameters())
+    say(
+        f"bc: seed {seed}, {len(train.actions):,} training rows, {parameters:,} parameters, "
+        f"on {device}"
+    )
+    best, history = clone_behaviour(
+        policy.model, train, validation, desk.bc, seed,
+        lambda epoch: say(epoch_line(epoch, desk.bc.epochs)),
+    )  # fmt: skip
+    say(f"bc: best epoch {best}, validation loss {history[best - 1].validation.loss:.4f}")
+    return Clone(seed, policy, best, history)
 
 
 def demonstrations(work: Workplace, device: torch.device) -> tuple[Demonstrations, Demonstrations]:
@@ -63,13 +113,54 @@ def demonstrations(work: Workplace, device: torch.device) -> tuple[Demonstration
     return train, validation
 
 
+@torch.no_grad()
+def ensemble_figures(
+    clones: list[Clone], rows: Demonstrations, config: CloningConfig
+) -> dict[str, Any]:
+    """How the seeds' majority vote imitates the teacher, beside each seed alone."""
+    heads = [split_heads(clone.policy.model.eval(), rows, config) for clone in clones]
+    action, _ = vote(heads)
+    num_actions = heads[0].logits.shape[-1]
+    confusion = confusion_matrix(action, rows.actions, num_actions)
+    occurrences = confusion.sum(dim=1)
+    recall = confusion.diagonal()[occurrences > 0] / occurrences[occurrences > 0]
+    return {
+        "seeds": [clone.seed for clone in clones],
+        "accuracy": float((action == rows.actions).float().mean()),
+        "balanced_accuracy": float(recall.mean()),
+        "accuracy_by_seed": {str(clone.seed): clone.kept.validation.accuracy for clone in clones},
+    }
+
+
+def ensemble_line(figures: dict[str, Any]) -> str:
+    """The vote beside its members."""
+    alone = ", ".join(f"{seed} {a:.3f}" for seed, a in figures["accuracy_by_seed"].items())
+    return (
+        f"bc: majority vote of {len(figures['seeds'])} seeds: validation accuracy "
+        f"{figures['accuracy']:.3f}, balanced {figures['balanced_accuracy']:.3f} (alone: {alone})"
+    )
+
+
+def overfitting_lines(report: OverfittingReport) -> list[str]:
+    """The verdict, and advice if there is need of it."""
+    verdict = "overfit" if report.is_overfit else "not overfit"
+    lines = [
+        f"bc: {verdict}: imitation loss {report.loss_gap:+.3f} and accuracy "
+        f"{-report.accuracy_gap:+.3f} on validation against train (limits +0.2, -0.1)"
+        + ("; validation loss rose after the epoch that was kept" if report.rose_after_best else "")
+    ]
+    return lines + [f"bc:   try {advice}" for advice in report.advice]
+
+
 def epoch_line(epoch: CloningEpoch, epochs: int) -> str:
     """One epoch for people."""
     t, v = epoch.train, epoch.validation
+    risk = "" if v.risk_accuracy is None else f" risk {t.risk_accuracy:.3f} ({v.risk_accuracy:.3f})"
     return (
         f"bc: epoch {epoch.epoch}/{epochs} loss {t.loss:.4f} (validation {v.loss:.4f}) accuracy "
         f"{t.accuracy:.3f} ({v.accuracy:.3f}) balanced {t.balanced_accuracy:.3f} "
         f"({v.balanced_accuracy:.3f}) majority {t.majority_share:.3f} ({v.majority_share:.3f})"
+        f"{risk}"
     )
 
 
@@ -78,6 +169,7 @@ def run_checks(work: Workplace) -> list[Check]:
     metadata, limits = work.lake.load("bc_policy").metadata, work.desk.gate
     train, validation = metadata["train"], metadata["validation"]
     gap = validation["imitation_loss"] - train["imitation_loss"]
+    advice = metadata["overfitting"]["advice"]
     return [
         Check(
             name="clone_beats_the_majority_class",
@@ -97,7 +189,7 @@ def run_checks(work: Workplace) -> list[Check]:
             is_blocking=CHAIN["bc_policy"]["clone_did_not_learn_by_heart"],
             detail=f"imitation loss {train['imitation_loss']:.3f} on train, "
             f"{validation['imitation_loss']:.3f} on validation, "
-            f"limit of the gap {limits.max_loss_gap}",
+            f"limit of the gap {limits.max_loss_gap}" + "".join(f"; try {a}" for a in advice),
             figures={"gap": gap},
         ),
     ]

@@ -3,14 +3,17 @@
 from typing import Any, get_args
 
 import pandas as pd
+import torch
 
-from rl_core.backtest.preparation import prepare_market
+from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import PROJECT_ROOT, DeskConfig
+from rl_core.envs.spot import SpotMarket, SpotParams
 from rl_core.errors import TollgateError, validated
+from rl_core.evaluation.policy_walk import decide
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.readers import read_bars
-from rl_core.models.policy_file import load_policy
+from rl_core.models.policy_file import Policy, load_policy
 from rl_core.registry.store import Stage, Version
 from rl_core.serving.predict import AccountNow, decide_state, latest_state
 from rl_core.trading.accounts import NEVER_TRADED_DAYS
@@ -55,8 +58,27 @@ def predict_latest(
         "timestamp": str(opened),
         "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
         "close": float(bars["close"].iloc[-1]),
-        **decide_state(policy, latest_state(market, account)),
+        **decide_state(
+            policy, latest_state(market, account), recent_memory(policy, market, trained)
+        ),
     }
+
+
+def recent_memory(
+    policy: Policy, market: PreparedMarket, trained: DeskConfig
+) -> torch.Tensor | None:
+    """What a recurrent policy remembers of the bars before the latest one.
+
+    It trades the last bars, as many as it saw at a time in training, on an account of its own; None
+    for a policy without memory.
+    """
+    last = len(market.bars) - 2
+    if not policy.model.is_recurrent or last < market.first_bar:
+        return None
+    first = max(market.first_bar, last - trained.ppo.rollout_steps + 1)
+    exact = SpotMarket.from_prepared(market, torch.device("cpu"), torch.float64)
+    params = SpotParams(market.rates, trained.account, trained.environment)
+    return decide(policy.model, exact, params, first, last).memory
 
 
 def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:

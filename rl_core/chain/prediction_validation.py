@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rl_core.chain.ppo_policy import evaluate_policy, split_span
+from rl_core.chain.ppo_run import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import validated

@@ -8,7 +8,8 @@ import typer
 
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
-from rl_core.errors import TollgateError
+from rl_core.cli.training import bc, ppo
+from rl_core.errors import Interrupted, TollgateError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,11 +22,13 @@ The chain of a desk: bars → backtest_history → offline_dataset → regime_da
 ppo_policy → prediction_validation → deployed_model. Dagster runs it every week; each link can
 be run here as well. Results go to standard output, progress to standard error.
 
-Exit codes: 0 done, 1 a check failed, 2 wrong input or usage (nothing was written).""",
+Exit codes: 0 done, 1 a check failed, 2 wrong input or usage (nothing was written), 130 or 143 a
+training was interrupted and saved.""",
 )
 app.add_typer(models, name="models")
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto: CUDA if there is one.")]
+app.command()(bc)
+app.command()(ppo)
 
 
 def main() -> None:
@@ -35,6 +38,9 @@ def main() -> None:
     except TollgateError as error:
         print(f"tollgate: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Interrupted as interruption:
+        print(f"tollgate: {interruption}", file=sys.stderr)
+        raise SystemExit(128 + interruption.signum) from None
 
 
 @app.command()
@@ -162,85 +168,6 @@ def validate(desk: Desk, as_json: AsJson = False) -> None:
     emit([check.model_dump() for check in checks], as_json, show.checks)
     if any(check.is_blocking and not check.passed for check in checks):
         raise typer.Exit(1)
-
-
-@app.command()
-def bc(
-    desk: Desk,
-    epochs: Annotated[
-        int | None, typer.Option(help="Most epochs; it stops early by itself.")
-    ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows of a minibatch.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of AdamW.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
-    hidden_dim: Annotated[int | None, typer.Option(help="Width of the encoder.")] = None,
-    num_layers: Annotated[int | None, typer.Option(help="Layers of the encoder.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="After the encoder, 0 to below 1.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and minibatches.")] = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Clone the ensemble's behaviour into a network and seal it as `bc_policy`.
-
-    Options that are left out come from the desk. Example: `tollgate bc --desk btc_spot --epochs 5`
-    """
-    from rl_core.chain.bc_policy import build_bc_policy
-    from rl_core.cli.links import train
-
-    train(
-        build_bc_policy,
-        desk,
-        {
-            "bc.epochs": epochs, "bc.batch_size": batch_size, "bc.learning_rate": lr,
-            "bc.weight_decay": weight_decay, "bc.seed": seed, "model.hidden_dim": hidden_dim,
-            "model.encoder_layers": num_layers, "model.dropout": dropout,
-        },
-        device,
-        as_json,
-    )  # fmt: skip
-
-
-@app.command()
-def ppo(
-    desk: Desk,
-    iterations: Annotated[int | None, typer.Option(help="Rollouts to learn from.")] = None,
-    num_envs: Annotated[int | None, typer.Option(help="Accounts that trade at once.")] = None,
-    enable_auxiliary_losses: Annotated[
-        bool | None, typer.Option(help="Train the return heads too; without, predictions are null.")
-    ] = None,
-    aux_1h_coef: Annotated[
-        float | None, typer.Option(help="Weight of the 1h return head's loss.")
-    ] = None,
-    aux_24h_coef: Annotated[
-        float | None, typer.Option(help="Weight of the 24h return head's loss.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of rollouts and minibatches.")] = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Improve the clone with PPO on the training span and seal it as `ppo_policy`.
-
-    The critic learns first, then both; the iteration that scores best on the validation span
-    is kept. Options that are left out come from the desk.
-    """
-    from rl_core.chain.ppo_policy import build_ppo_policy
-    from rl_core.cli.links import train
-    from rl_core.desk import load_desk
-
-    coefficients = dict(load_desk(desk).ppo.auxiliary_coefficients)
-    given = {"1h": aux_1h_coef, "24h": aux_24h_coef}
-    coefficients |= {horizon: value for horizon, value in given.items() if value is not None}
-    train(
-        build_ppo_policy,
-        desk,
-        {
-            "ppo.iterations": iterations, "ppo.num_envs": num_envs, "ppo.seed": seed,
-            "ppo.auxiliary_losses": enable_auxiliary_losses,
-            "ppo.auxiliary_coefficients": coefficients or None,
-        },
-        device,
-        as_json,
-    )  # fmt: skip
 
 
 @app.command()

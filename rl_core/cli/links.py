@@ -1,22 +1,32 @@
 """What the commands share: which function builds which link, and how training is run."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
+from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.offline_dataset import build_offline_dataset
+from rl_core.chain.ppo_policy import build_ppo_policy
+from rl_core.chain.ppo_run import TrainingOptions, run_ppo
 from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.regime_dataset import build_regime_dataset
+from rl_core.chain.training_log import Verbosity
 from rl_core.chain.workplace import Workplace
 from rl_core.cli import show
 from rl_core.cli.output import emit
 from rl_core.desk import load_desk
 from rl_core.errors import TollgateError
 from rl_core.registry.lake import Artifact
+from rl_core.runtime.distributed import is_launched, joined_processes
+from rl_core.runtime.memory import keep_freed_memory
 from rl_core.runtime.progress import reporter
+from rl_core.runtime.shutdown import stop_requests
 
 BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
     "bars": build_bars,
@@ -26,27 +36,85 @@ BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
     "prediction_validation": build_prediction_validation,
 }
 
-Trainer = Callable[[Workplace, torch.device, Callable[[str], None]], Artifact]
+
+def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bool) -> None:
+    """Build `bc_policy` with some settings changed."""
+    work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
+    where = pick_device(device)
+    report_link(work, lambda say: build_bc_policy(work, where, say), as_json)
 
 
-def train(
-    builder: Trainer, desk: str, changes: Mapping[str, Any], device: str, as_json: bool
+def train_policy(
+    desk: str,
+    settings: Mapping[str, Any],
+    *,
+    device: str,
+    verbosity: str,
+    resume: bool,
+    checkpoint: Path | None,
+    allow_fresh: bool,
+    max_gpu_gb: tuple[float, float],
+    multi_gpu: bool,
+    as_json: bool,
 ) -> None:
-    """Build a policy with some settings changed; tell the terminal, and Dagster if it asked."""
-    work = Workplace.open(load_desk(desk).with_settings(dict(changes)))
+    """Build `ppo_policy` with some settings changed, alone or with other processes."""
+    work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
+    if multi_gpu and not is_launched():
+        launch_processes()
+    where = pick_device(device)
+    with stop_requests() as stop, joined_processes(where) as processes:
+        options = TrainingOptions(
+            device=where,
+            verbosity=Verbosity(verbosity),
+            resume=resume,
+            checkpoint=checkpoint,
+            allow_fresh=allow_fresh,
+            max_gpu_gb=max_gpu_gb,
+            processes=processes,
+            stop=stop,
+        )
+        if processes.is_first:
+            report_link(work, lambda say: build_ppo_policy(work, options, say), as_json)
+        else:
+            run_ppo(work, options, lambda _: None)
+
+
+def report_link(
+    work: Workplace, build: Callable[[Callable[[str], None]], Artifact], as_json: bool
+) -> None:
+    """Train a link; tell the terminal, and Dagster if it asked."""
+    keep_freed_memory()
     with reporter() as progress:
-        artifact = builder(work, pick_device(device), progress.line)
-        progress.materialized({**artifact.metadata, **artifact.timings}, artifact.content)
+        artifact = build(progress.line)
+        plots = sorted((work.lake.directory / artifact.name).glob("*.png"))
+        progress.materialized({**artifact.metadata, **artifact.timings}, plots, artifact.content)
     emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
 
 
+def launch_processes() -> None:
+    """Become torchrun, which starts this command once a GPU.
+
+    Raises:
+        TollgateError: there are fewer than two GPUs.
+    """
+    count = torch.cuda.device_count()
+    if count < 2:
+        raise TollgateError(
+            f"--multi-gpu must find at least 2 GPUs, was {count}; processes on CPUs are started "
+            "with torchrun --nproc-per-node 2 -m rl_core.cli ppo ... --device cpu"
+        )
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "rl_core.cli", *sys.argv[1:]])
+
+
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is CUDA if there is one.
+    """The device of that name; `auto` is CUDA if there is one, of this process's rank.
 
     Raises:
         TollgateError: there is no such device.
     """
-    wanted = name if name != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    rank = os.environ.get("LOCAL_RANK", "0")
+    wanted = name if name != "auto" else (f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
     try:
         return torch.zeros(1, device=wanted).device
     except (RuntimeError, AssertionError) as error:

@@ -4,7 +4,7 @@
 close. Shapes: N accounts, B bars, F market features.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch import Tensor
 from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.envs.config import SpotEnvConfig
-from rl_core.envs.core import Step
+from rl_core.envs.core import Ledger, Observation, Step
+from rl_core.errors import TollgateError
 from rl_core.trading.accounts import (
     HOLD,
     NEVER_TRADED_DAYS,
@@ -123,7 +124,12 @@ def step(
         last_trade_day=torch.where(traded, market.days[bar], state.last_trade_day),
     )
     reward = params.rules.reward_scale * growth.log()
-    return Step(after, observe(market, after), reward, terminated, truncated)
+    ledger = Ledger(
+        pnl=mark.equity - state.equity,
+        side=torch.sign(mark.units),
+        drawdown=1 - mark.equity / peak_equity,
+    )
+    return Step(after, reward, terminated, truncated, ledger)
 
 
 def observe(market: SpotMarket, state: SpotState) -> Tensor:
@@ -141,3 +147,75 @@ def account_state(market: SpotMarket, state: SpotState) -> Tensor:
         torch.tanh,
     )
     return torch.stack(columns, dim=-1).to(torch.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SpotWindows:
+    """The environment that trains: windows from random starts, each as long as a rollout.
+
+    An account that breaks a rule starts again at a random bar. Windows end with the rollout, so
+    that the bootstrap needs one extra forward pass only.
+    """
+
+    market: SpotMarket
+    params: SpotParams
+    starts: Tensor  # (S,) int64 bars from which a whole window lies inside the training span
+
+    @property
+    def features(self) -> Tensor:
+        """(B, F) market features."""
+        return self.market.features
+
+    @property
+    def truncates_midway(self) -> bool:
+        """Windows are as long as rollouts."""
+        return False
+
+    def begin(
+        self, previous: SpotState | None, num_envs: int, steps: int, generator: torch.Generator
+    ) -> tuple[SpotState, Tensor]:
+        """New windows for all."""
+        state = self.fresh(num_envs, steps, generator)
+        return state, torch.ones_like(state.bar, dtype=torch.bool)
+
+    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> SpotState:
+        """Accounts with nothing but cash at random starts, cut off `steps_left` bars later."""
+        pick = torch.randint(
+            len(self.starts), (num_envs,), generator=generator, device=self.starts.device
+        )
+        bar = self.starts[pick]
+        return open_accounts(self.params, self.market, bar, bar + steps_left)
+
+    def step(self, state: SpotState, category: Tensor, strength: Tensor) -> Step[SpotState]:
+        """Trade at the next open."""
+        return step(self.market, self.params, state, category, strength)
+
+    def restart(self, ended: Tensor, state: SpotState, fresh: SpotState) -> SpotState:
+        """Account by account, the fresh state or the old one."""
+        return SpotState(
+            **{
+                field.name: torch.where(
+                    ended, getattr(fresh, field.name), getattr(state, field.name)
+                )
+                for field in fields(SpotState)
+            }
+        )
+
+    def observe(self, state: SpotState) -> Observation:
+        """The bar, and the four account features."""
+        return Observation(state.bar, account_state(self.market, state))
+
+
+def allowed_starts(kept_bars: Tensor, window_bars: int) -> Tensor:
+    """Kept bars whose window ends no later than the last of them.
+
+    Raises:
+        TollgateError: the training span is shorter than a window.
+    """
+    starts = kept_bars[kept_bars + window_bars <= kept_bars.max()]
+    if not len(starts):
+        raise TollgateError(
+            f"rollout_steps must be shorter than the training span, was {window_bars} for "
+            f"{len(kept_bars)} training bars"
+        )
+    return starts

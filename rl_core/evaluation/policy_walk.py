@@ -30,6 +30,7 @@ class PolicyDecisions:
     states: NDArray[np.float32]  # (S, 34)
     predicted_returns: NDArray[np.float64]  # (S, H) fractions, before clipping
     equity: NDArray[np.float64]  # (S,) by the environment's own account
+    memory: torch.Tensor | None  # (G, 1, D) of a recurrent policy after the last decision
 
 
 @torch.no_grad()
@@ -49,10 +50,11 @@ def decide(
     device = market.close.device
     bar = torch.tensor([first_bar], device=device)
     state = open_accounts(params, market, bar, torch.tensor([last_bar], device=device))
-    rows = []
+    rows, memory = [], None
     for t in range(first_bar, last_bar + 1):
         observation = observe(market, state)
-        heads = model(observation)
+        heads = model(observation, memory)
+        memory = heads.memory
         action = most_likely_action(heads)
         returns = heads.returns * model.return_scale
         rows.append((action.category, action.strength.double(), observation, returns, state.equity))
@@ -62,8 +64,9 @@ def decide(
         torch.cat(column).cpu().numpy() for column in zip(*rows, strict=True)
     )
     return PolicyDecisions(
-        first_bar, category.astype(np.int8), strength, states, returns.astype(np.float64), equity
-    )
+        first_bar, category.astype(np.int8), strength, states, returns.astype(np.float64), equity,
+        memory,
+    )  # fmt: skip
 
 
 def span_walk(

@@ -1,10 +1,12 @@
 """The actor-critic of every desk.
 
-Encoder -> policy head (categories, and a strength if the desk has one), value head, and one linear
-return head per horizon in standardised units. Nothing is clamped inside the graph.
-Shapes: N rows, F features, A actions, H horizons, D hidden width.
+Encoder -> policy head (categories, and a strength if the desk has one), value head, one linear
+return head per horizon in standardised units, and an optional risk head. Nothing is clamped inside
+the graph; what the heads say is float32, whatever the precision of the encoder.
+Shapes: L time steps, N rows, F features, A actions, H horizons, D hidden width, G GRU layers.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,20 +16,37 @@ from rl_core.models.config import ModelConfig
 from rl_core.models.encoder import Encoder, Standardiser
 
 PREDICTED_RETURN_LIMIT = 1.0  # +-100%, applied where a prediction is served, never in training
+RISK_CLASSES = 3  # low, normal, high
 
 
 class Heads(NamedTuple):
-    """What the network says about a batch of observations."""
+    """What the network says about a batch of observations; float32."""
 
-    logits: Tensor  # (N, A) of the categories
-    strength: Tensor | None  # (N,) logit of the mean strength
-    value: Tensor  # (N,) discounted future reward
-    returns: Tensor  # (N, H) in units of `return_scale`
-    memory: Tensor | None  # (L, N, D)
+    logits: Tensor  # (..., A) of the categories
+    strength: Tensor | None  # (...) logit of the mean strength
+    value: Tensor  # (...) discounted future reward
+    returns: Tensor  # (..., H) in units of `return_scale`
+    risk: Tensor | None = None  # (..., 3) logits of low, normal and high volatility to come
+    memory: Tensor | None = None  # (G, N, D) after the last step
+
+
+def map_heads(function: Callable[..., Tensor], *heads: Heads) -> Heads:
+    """Apply a function to each column of one or several heads; what is not there stays so."""
+
+    def optional(columns: Sequence[Tensor | None]) -> Tensor | None:
+        return None if columns[0] is None else function(*columns)
+
+    return Heads(
+        logits=function(*(each.logits for each in heads)),
+        strength=optional([each.strength for each in heads]),
+        value=function(*(each.value for each in heads)),
+        returns=function(*(each.returns for each in heads)),
+        risk=optional([each.risk for each in heads]),
+    )
 
 
 class ActorCritic(nn.Module):
-    """Shared encoder with policy, value and return heads."""
+    """Shared encoder with policy, value, return and risk heads."""
 
     return_scale: Tensor
 
@@ -46,39 +65,45 @@ class ActorCritic(nn.Module):
         self.policy_head = _head(config, num_actions + int(has_strength))
         self.value_head = _head(config, 1)
         self.return_heads = nn.Linear(config.hidden_dim, num_horizons) if num_horizons else None
+        self.risk_head = nn.Linear(config.hidden_dim, RISK_CLASSES) if config.risk_head else None
         self.register_buffer("return_scale", torch.ones(num_horizons))
         if has_strength:
             self.strength_log_std = nn.Parameter(torch.tensor(-1.0))
         self.num_actions = num_actions
         self.has_strength = has_strength
 
-    def encode(
-        self, observations: Tensor, memory: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """(N, F) -> features (N, D)."""
-        return self.encoder(self.standardiser(observations), memory)
+    @property
+    def is_recurrent(self) -> bool:
+        """Does a decision depend on earlier observations?"""
+        return self.encoder.gru is not None
 
     def forward(self, observations: Tensor, memory: Tensor | None = None) -> Heads:
-        """All heads for (N, F) observations."""
-        features, memory = self.encode(observations, memory)
-        policy = self.policy_head(features)
+        """All heads for one step, (N, F) as observed."""
+        inputs = self.standardiser(observations).unsqueeze(0)
+        features, memory = self.encoder(inputs, memory)
+        return self.heads(features.squeeze(0), memory)
+
+    def heads(self, features: Tensor, memory: Tensor | None = None) -> Heads:
+        """All heads for encoded features, (..., D)."""
+        policy = _in_float32(self.policy_head, features)
         return Heads(
-            logits=policy[:, : self.num_actions],
-            strength=policy[:, self.num_actions] if self.has_strength else None,
+            logits=policy[..., : self.num_actions],
+            strength=policy[..., self.num_actions] if self.has_strength else None,
             value=self.value(features),
             returns=self.standardised_returns(features),
+            risk=None if self.risk_head is None else _linear_in_float32(self.risk_head, features),
             memory=memory,
         )
 
     def value(self, features: Tensor) -> Tensor:
-        """(N, D) -> (N,)."""
-        return self.value_head(features).squeeze(-1)
+        """(..., D) -> (...)."""
+        return _in_float32(self.value_head, features).squeeze(-1)
 
     def standardised_returns(self, features: Tensor) -> Tensor:
-        """(N, D) -> (N, H); empty when the network has no return heads."""
+        """(..., D) -> (..., H); empty when the network has no return heads."""
         if self.return_heads is None:
-            return features.new_zeros(len(features), 0)
-        return self.return_heads(features)
+            return features.new_zeros(*features.shape[:-1], 0)
+        return _linear_in_float32(self.return_heads, features)
 
     def predicted_returns(self, standardised: Tensor) -> Tensor:
         """Standardised predictions (N, H) as served: fractions, clipped to +-100%."""
@@ -87,9 +112,25 @@ class ActorCritic(nn.Module):
 
 
 def _head(config: ModelConfig, outputs: int) -> nn.Sequential:
+    if not config.head_dim:
+        return nn.Sequential(nn.Linear(config.hidden_dim, outputs))
+    norm = [nn.LayerNorm(config.head_dim)] if config.layer_norm else []
     return nn.Sequential(
         nn.Linear(config.hidden_dim, config.head_dim),
         nn.ReLU(),
-        nn.LayerNorm(config.head_dim),
+        *norm,
         nn.Linear(config.head_dim, outputs),
     )
+
+
+def _in_float32(head: nn.Sequential, features: Tensor) -> Tensor:
+    """A head whose hidden layer may run in low precision, and whose output never does."""
+    *hidden, last = head
+    for layer in hidden:
+        features = layer(features)
+    return _linear_in_float32(last, features)
+
+
+def _linear_in_float32(layer: nn.Module, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        return layer(features.float())

@@ -36,37 +36,66 @@ class ActionLogProb(NamedTuple):
     entropy: Tensor  # (N,) nats, of the category alone
 
 
-def sample_action(
-    model: ActorCritic, heads: Heads, generator: torch.Generator | None
-) -> HybridAction:
-    """Draw a category by the Gumbel-max trick and a strength logit, without a host sync."""
-    uniform = torch.rand(heads.logits.shape, generator=generator, device=heads.logits.device)
+class Noise(NamedTuple):
+    """The randomness of one step, drawn before it, so that a step itself is a pure function."""
+
+    gumbel: Tensor  # (N, A)
+    normal: Tensor  # (N,)
+
+
+def draw_noise(
+    rows: int, num_actions: int, generator: torch.Generator, device: torch.device
+) -> Noise:
+    """Noise for the actions of some rows."""
+    uniform = torch.rand(rows, num_actions, generator=generator, device=device)
     gumbel = -torch.log(-torch.log(uniform.clamp(1e-10, 1 - 1e-7)))
-    category = (heads.logits + gumbel).argmax(dim=-1)
-    mean = _strength_mean(heads)
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-    return HybridAction(category, mean + noise * model.strength_log_std.exp())
+    return Noise(gumbel, torch.randn(rows, generator=generator, device=device))
+
+
+def sample_action(model: ActorCritic, heads: Heads, noise: Noise) -> HybridAction:
+    """Draw a category by the Gumbel-max trick and a strength logit, without a host sync."""
+    category = (heads.logits + noise.gumbel).argmax(dim=-1)
+    if heads.strength is None:
+        return HybridAction(category, torch.zeros_like(noise.normal))
+    return HybridAction(category, heads.strength + noise.normal * model.strength_log_std.exp())
 
 
 def most_likely_action(heads: Heads) -> HybridAction:
     """The category with the highest probability, at its mean strength logit."""
-    return HybridAction(heads.logits.argmax(dim=-1), _strength_mean(heads))
+    category = heads.logits.argmax(dim=-1)
+    mean = heads.strength if heads.strength is not None else torch.zeros_like(heads.value)
+    return HybridAction(category, mean)
 
 
 def action_log_prob(model: ActorCritic, heads: Heads, action: HybridAction) -> ActionLogProb:
-    """Log-probability of given actions under the current heads."""
-    log_probs = F.log_softmax(heads.logits.float(), dim=-1)
+    """Log-probability of given actions under the current heads; rows may have any shape."""
+    log_probs = F.log_softmax(heads.logits, dim=-1)
     log_prob = log_probs.gather(-1, action.category.unsqueeze(-1)).squeeze(-1)
-    standardised = (action.strength_logit - _strength_mean(heads)) * torch.exp(
-        -model.strength_log_std
-    )
+    entropy = -(log_probs.exp() * log_probs).sum(dim=-1)
+    if heads.strength is None:
+        return ActionLogProb(log_prob, entropy)
+    standardised = (action.strength_logit - heads.strength) * torch.exp(-model.strength_log_std)
     strength_log_prob = -0.5 * standardised**2 - model.strength_log_std - _HALF_LOG_TWO_PI
     is_order = (action.category != HOLD).to(log_prob.dtype)
-    entropy = -(log_probs.exp() * log_probs).sum(dim=-1)
     return ActionLogProb(log_prob + is_order * strength_log_prob, entropy)
 
 
-def _strength_mean(heads: Heads) -> Tensor:
-    if heads.strength is None:
-        raise ValueError("a hybrid action needs a network with a strength head, was one without")
-    return heads.strength
+def divergence(model: ActorCritic, heads: Heads, reference: Heads, reference_std: Tensor) -> Tensor:
+    """KL(reference || policy) of the hybrid action by row, nats; the strength counts when ordered.
+
+    Args:
+        model: whose strength spread the policy uses.
+        heads: of the policy.
+        reference: of the policy to stay near; no gradient.
+        reference_std: () spread of its strength logit.
+    """
+    log_probs = F.log_softmax(heads.logits, dim=-1)
+    reference_log_probs = F.log_softmax(reference.logits, dim=-1)
+    probabilities = reference_log_probs.exp()
+    kl = (probabilities * (reference_log_probs - log_probs)).sum(dim=-1)
+    if heads.strength is None or reference.strength is None:
+        return kl
+    std = model.strength_log_std.exp()
+    shift = (reference.strength - heads.strength) ** 2
+    strength_kl = torch.log(std / reference_std) + (reference_std**2 + shift) / (2 * std**2) - 0.5
+    return kl + (1 - probabilities[..., HOLD]) * strength_kl

@@ -47,12 +47,16 @@ def new_model(spec: PolicySpec) -> ActorCritic:
 
 def save_policy(directory: Path, policy: Policy) -> None:
     """Write weights and spec into a directory."""
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in policy.model.state_dict().items()
-    }
-    save_file(weights, directory / WEIGHTS)
+    save_weights(directory / WEIGHTS, policy.model)
     (directory / SPEC).write_text(policy.spec.model_dump_json(indent=2) + "\n")
+
+
+def save_weights(path: Path, model: ActorCritic) -> None:
+    """Write a network's weights alone."""
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    save_file(weights, path)
 
 
 def load_policy(directory: Path, device: torch.device | str = "cpu") -> Policy:

@@ -101,6 +101,8 @@ class DatasetArrays:
     actions: NDArray[np.int8]  # (N,)
     strengths: NDArray[np.float32]  # (N,)
     returns: NDArray[np.float32]  # (N, H), NaN is unknown
+    risk: NDArray[np.int8]  # (N,) volatility regime one longest horizon later, -1 is unknown
+    starts: NDArray[np.bool_]  # (N,) this row does not follow on the one before it
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -114,7 +116,19 @@ def dataset_arrays(dataset: pd.DataFrame, horizons: tuple[str, ...], split: str)
         actions=rows["action"].to_numpy(dtype=np.int8),
         strengths=rows["strength"].to_numpy(dtype=np.float32),
         returns=rows[[f"return_{horizon}" for horizon in horizons]].to_numpy(dtype=np.float32),
+        risk=regime_to_come(rows, max(horizons, key=pd.Timedelta)),
+        starts=np.diff(rows["bar"].to_numpy(dtype=np.int64), prepend=-2) != 1,
     )
+
+
+def regime_to_come(rows: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
+    """Volatility regime of the row whose timestamp lies a horizon later; -1 where there is none.
+
+    Looked up among the given rows alone, so that a split never learns from the next one.
+    """
+    regimes = pd.Series(rows["regime"].to_numpy(np.int8), index=pd.DatetimeIndex(rows["timestamp"]))
+    later = regimes.reindex(regimes.index + pd.Timedelta(horizon), fill_value=-1)
+    return later.to_numpy(dtype=np.int8)
 
 
 def action_distribution(actions: "pd.Series[int] | NDArray[np.integer]") -> dict[str, int]:

@@ -1,11 +1,13 @@
 """Where progress goes: a terminal, or Dagster through Pipes when it started the process."""
 
+import base64
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
@@ -28,12 +30,23 @@ class Reporter:
         else:
             self._pipes.log.info(text)
 
-    def materialized(self, metadata: Mapping[str, Any], data_version: str) -> None:
-        """Report the finished asset to Dagster."""
+    def materialized(
+        self, metadata: Mapping[str, Any], plots: Sequence[Path], data_version: str
+    ) -> None:
+        """Report the finished asset to Dagster, its plots as pictures."""
         if self._pipes is not None:
+            pictures = {
+                path.stem: {"raw_value": inline_image(path), "type": "md"} for path in plots
+            }
             self._pipes.report_asset_materialization(
-                metadata=flat(metadata), data_version=data_version
+                metadata={**flat(metadata), **pictures}, data_version=data_version
             )
+
+
+def inline_image(path: Path) -> str:
+    """A PNG as Markdown with the picture inside."""
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return f"![{path.stem}](data:image/png;base64,{encoded})"
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.errors import TollgateError
+from rl_core.features.regimes import VOLATILITY_REGIMES
+from rl_core.models.actor_critic import Heads
 from rl_core.models.hybrid_action import most_likely_action
 from rl_core.models.policy_file import Policy
 from rl_core.trading.accounts import NEVER_TRADED_DAYS, account_features
@@ -47,14 +49,22 @@ def latest_state(market: PreparedMarket, account: AccountNow) -> NDArray[np.floa
 
 
 @torch.no_grad()
-def decide_state(policy: Policy, state: NDArray[np.float32]) -> dict[str, Any]:
+def decide_state(
+    policy: Policy, state: NDArray[np.float32], memory: torch.Tensor | None = None
+) -> dict[str, Any]:
     """A policy's answer to one state (34,).
+
+    Args:
+        policy: the one that is asked.
+        state: at the close of the latest bar.
+        memory: (G, 1, D) of a recurrent policy, of the bars before; None is none.
 
     Returns:
         `action`, `strength` in [0, 1] (0 for HOLD), `probabilities` by action,
-        `predicted_return_<horizon>` as fractions or None, and `reasons` for each None.
+        `predicted_return_<horizon>` as fractions or None, `reasons` for each None, and with a risk
+        head `risk`, the probabilities of low, normal and high volatility to come.
     """
-    heads = policy.model(torch.from_numpy(state).unsqueeze(0))
+    heads = policy.model(torch.from_numpy(state).unsqueeze(0), memory)
     action = most_likely_action(heads)
     name = policy.spec.actions[int(action.category)]
     probabilities = heads.logits.softmax(dim=-1)[0].tolist()
@@ -72,5 +82,15 @@ def decide_state(policy: Policy, state: NDArray[np.float32]) -> dict[str, Any]:
         "strength": float(action.strength) if name != "HOLD" else 0.0,
         "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
         **returns,
+        **risk_probabilities(heads),
         "reasons": reasons,
+    }
+
+
+def risk_probabilities(heads: Heads) -> dict[str, Any]:
+    """Probabilities of the volatility to come; nothing without a risk head."""
+    if heads.risk is None:
+        return {}
+    return {
+        "risk": dict(zip(VOLATILITY_REGIMES, heads.risk.softmax(dim=-1)[0].tolist(), strict=True))
     }

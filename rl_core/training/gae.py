@@ -7,34 +7,39 @@ from torch import Tensor
 def compute_gae(
     rewards: Tensor,
     values: Tensor,
-    last_value: Tensor,
+    next_values: Tensor,
     terminated: Tensor,
+    ended: Tensor,
     *,
     discount: float,
     gae_lambda: float,
 ) -> Tensor:
     """Advantages, (T, N).
 
-    A terminated step bootstraps nothing and ends the trace. The window's last step bootstraps
-    from `last_value`, the value of the observation before any reset, because there the episode
-    was cut off and not over.
+    A terminated step bootstraps nothing; one that was cut off bootstraps from the observation
+    before its reset. Either ends the trace, and so does the rollout.
 
     Args:
         rewards: (T, N).
         values: (T, N) of the observations acted on.
-        last_value: (N,) of the observation after the last step.
-        terminated: (T, N) bool.
+        next_values: (T, N) of the observations after each step, before any reset.
+        terminated: (T, N) bool, a rule was broken.
+        ended: (T, N) bool, terminated or cut off.
         discount: gamma.
         gae_lambda: lambda.
 
     Source: Schulman et al. 2015, eq. 16, https://arxiv.org/abs/1506.02438
     """
+    deltas = rewards + discount * next_values * ~terminated - values
+    decay = discount * gae_lambda * (~ended).to(rewards.dtype)
     advantages = torch.empty_like(rewards)
-    alive = (~terminated).to(rewards.dtype)
-    next_value, advantage = last_value, torch.zeros_like(last_value)
+    advantage = torch.zeros_like(rewards[0])
     for t in reversed(range(len(rewards))):
-        delta = rewards[t] + discount * alive[t] * next_value - values[t]
-        advantage = delta + discount * gae_lambda * alive[t] * advantage
+        advantage = deltas[t] + decay[t] * advantage
         advantages[t] = advantage
-        next_value = values[t]
     return advantages
+
+
+def normalise(advantages: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Mean 0 and sd 1; all 0 where they do not vary, as with a single one."""
+    return (advantages - mean) / (variance.sqrt() + 1e-8)

@@ -1,256 +1,424 @@
-"""PPO from a cloned policy: collect_rollout -> compute_gae -> update -> extra critic epochs -> log.
+"""PPO from a cloned policy: collect_rollout -> compute_gae -> update_policy -> update_critic.
 
 Actor and critic have their own optimisers; the critic's owns the value head alone. Dropout is
 off throughout, so that the first ratio of every update is exactly 1.
-Shapes: T steps, N accounts, M = rows of a minibatch x N, H horizons, B bars.
+Shapes: T steps, N accounts, H horizons, B table rows.
 """
 
-import copy
-import math
+import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rl_core.models.actor_critic import ActorCritic
-from rl_core.models.hybrid_action import HybridAction, action_log_prob
+from rl_core.envs.core import Environment, State
+from rl_core.models.actor_critic import ActorCritic, Heads, map_heads
+from rl_core.runtime.compilation import compiled
+from rl_core.runtime.distributed import ONE_PROCESS, Processes
+from rl_core.runtime.precision import Precision, pick_precision
 from rl_core.training.config import PPOConfig
-from rl_core.training.gae import compute_gae
-from rl_core.training.guard import StepGuard, clip_gradients
-from rl_core.training.losses import masked_huber_loss, ppo_policy_loss
-from rl_core.training.ppo_figures import Batch, PPOIteration, summarise_iteration
-from rl_core.training.rollout import Rollout, TrainingMarket, collect_rollout
+from rl_core.training.gae import compute_gae, normalise
+from rl_core.training.learner import Learner
+from rl_core.training.minibatches import Tiling
+from rl_core.training.ppo_figures import (
+    Batch,
+    PPOIteration,
+    UpdateLog,
+    Validation,
+    summarise_iteration,
+)
+from rl_core.training.rollout import (
+    Position,
+    Rollout,
+    StepRecord,
+    Table,
+    collect_rollout,
+    empty_rollout,
+    rollout_step,
+)
+from rl_core.training.tracker import TradeSummary, TradeTotals
+from rl_core.training.update import (
+    Losses,
+    Minibatch,
+    ReturnTargets,
+    Update,
+    policy_losses,
+    return_head_losses,
+)
+
+EARLY_STOP_FACTOR = 1.5  # of the target KL, as in OpenAI's Spinning Up
+
+
+class Watcher(Protocol):
+    """Who is told how a training goes."""
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        """So many of the steps or minibatches of a phase are done."""
+        ...
+
+    def iteration(self, figures: PPOIteration) -> None:
+        """An iteration is done."""
+        ...
+
+    def summary(self, iteration: int, trades: TradeSummary) -> None:
+        """The trades since the last summary."""
+        ...
 
 
 @dataclass(frozen=True)
-class ReturnTargets:
-    """What the return heads learn, by bar."""
+class Problem(Generic[State]):
+    """What is learned.
 
-    horizons: tuple[str, ...]
-    values: Tensor  # (B, H) in units of the model's return scale; NaN is unknown or not train
+    Args:
+        environment: where accounts trade.
+        targets: of the return heads.
+        initial_cash: of an account, the unit of a trade's return.
+        validate: figures of a policy after an iteration; scores compare, higher is better.
+        clone: the policy that training starts from, for the KL that ties it to it.
+    """
+
+    environment: Environment[State]
+    targets: ReturnTargets
+    initial_cash: float
+    validate: Callable[[ActorCritic, int], Validation]
+    clone: ActorCritic | None = None
 
 
 @dataclass(frozen=True)
-class Optimisers:
-    """The two optimisers and what guards their steps."""
+class Training(Generic[State]):
+    """A training under way: what changes is in `learner` and `buffers`."""
 
-    actor: torch.optim.Optimizer
-    critic: torch.optim.Optimizer
-    guard: StepGuard
+    learner: Learner
+    problem: Problem[State]
+    config: PPOConfig
+    watcher: Watcher
+    processes: Processes
+    precision: Precision
+    table: Table
+    buffers: Rollout
+    tiling: Tiling
+    return_weights: Tensor  # (H,)
+    take_step: Callable[..., StepRecord[State]]
+    policy_losses: Callable[..., Losses]
+    update: nn.Module
 
 
 def train_ppo(
-    model: ActorCritic,
-    training: TrainingMarket,
-    targets: ReturnTargets,
+    learner: Learner,
+    problem: Problem[State],
     config: PPOConfig,
-    validate: Callable[[ActorCritic], float | None],
-    on_iteration: Callable[[PPOIteration], None],
-) -> tuple[int, list[PPOIteration]]:
+    watcher: Watcher,
+    *,
+    processes: Processes = ONE_PROCESS,
+    after_iteration: Callable[[Learner], bool] = lambda learner: False,
+) -> bool:
     """Improve the policy in place and leave the weights of the best validated iteration.
 
-    The clone itself is iteration 0: a training that does not improve on it returns it.
+    The policy it starts from is iteration 0: a training that does not improve on it returns it.
 
     Args:
-        model: the clone, on the market's device.
-        training: the training span and its costs.
-        targets: of the return heads.
-        config: everything else.
-        validate: score of a policy on the validation span, higher is better; None if it has none.
-        on_iteration: told of every iteration.
+        learner: new, or as a checkpoint left it.
+        problem: what is learned.
+        config: how.
+        watcher: told of progress.
+        processes: those that train together; the first alone validates.
+        after_iteration: may save the learner; True ends the training before its time.
 
     Returns:
-        That iteration's number and every iteration's figures.
+        Whether it came to its end.
+
+    Raises:
+        TollgateError: numbers that are not finite, too often in a row.
     """
-    generator = torch.Generator(device=training.starts.device).manual_seed(config.seed)
-    torch.manual_seed(config.seed)
-    optimisers = make_optimisers(model, config)
-    history: list[PPOIteration] = []
-    best, best_score = 0, rank(validate(model))
-    best_weights = copy.deepcopy(model.state_dict())
-    for iteration in range(1 - config.critic_warmup_iterations, config.iterations + 1):
-        started = time.perf_counter()
-        rollout = collect_rollout(model, training, config.num_envs, config.rollout_steps, generator)
-        batch = prepare_batch(rollout, config)
-        losses: list[dict[str, Tensor]] = []
-        if iteration > 0:
-            losses = update_policy(model, training, targets, batch, optimisers, config, generator)
-        value_losses = update_critic(model, training, batch, optimisers, config, generator)
-        elapsed = time.perf_counter() - started
-
-        score = validate(model) if config.validates(iteration) else None
-        if rank(score) > best_score:
-            best, best_score, best_weights = (
-                iteration,
-                rank(score),
-                copy.deepcopy(model.state_dict()),
-            )
-        figures = summarise_iteration(
-            iteration,
-            batch,
-            losses,
-            value_losses,
-            targets.horizons,
-            config,
-            optimisers.guard.skipped,
-            elapsed,
-            score,
-        )
-        history.append(figures)
-        on_iteration(figures)
-    model.load_state_dict(best_weights)
-    return best, history
+    training = prepare_training(learner, problem, config, watcher, processes)
+    if not learner.validations and processes.is_first:
+        learner.record_validation(problem.validate(learner.model, 0))
+    position: Position[State] | None = None
+    for iteration in range(learner.iteration + 1, config.num_iterations + 1):
+        set_learning_rates(learner, config, iteration)
+        clock = [time.perf_counter()]
+        position = collect_rollout(
+            learner.model, training.table, problem.environment, training.buffers, position,
+            learner.generator, training.precision, training.take_step,
+            lambda done, total: watcher.phase("rollout", done, total),
+        )  # fmt: skip
+        batch = prepare_batch(training.buffers, config, processes)
+        clock.append(time.perf_counter())
+        log = UpdateLog.empty()
+        if config.train_heads_only:
+            update_return_heads(training, batch, log)
+        elif iteration > 0:
+            update_policy(training, batch, iteration, log)
+        clock.append(time.perf_counter())
+        if not config.train_heads_only:
+            update_critic(training, batch, log)
+        learner.guard.check()
+        clock.append(time.perf_counter())
+        finish_iteration(training, iteration, batch, log, clock)
+        if after_iteration(learner):
+            return False
+    learner.model.load_state_dict(learner.best_weights)
+    return True
 
 
-def rank(score: float | None) -> float:
-    """A score that compares: one that is unknown or not a number is the worst."""
-    return score if score is not None and math.isfinite(score) else -math.inf
+def prepare_training(
+    learner: Learner,
+    problem: Problem[State],
+    config: PPOConfig,
+    watcher: Watcher,
+    processes: Processes,
+) -> Training[State]:
+    """The buffers and functions that every iteration uses again."""
+    model, device = learner.model, learner.totals.pnl.device
+    precision = pick_precision(device, amp=config.amp)
+    chunk_steps = config.chunk_steps if model.is_recurrent else 1
+    table = Table.prepare(model, problem.environment.features, precision)
+    num_private = len(model.standardiser.mean) - table.rows.shape[1]
 
+    def losses(
+        model: ActorCritic, batch: Minibatch, weights: Tensor, tether: tuple[Tensor, Tensor] | None
+    ) -> Losses:
+        return policy_losses(
+            model, table, problem.targets.values, batch, weights, tether, config, precision,
+            processes.average,
+        )  # fmt: skip
 
-def make_optimisers(model: ActorCritic, config: PPOConfig) -> Optimisers:
-    """Adam for encoder, policy and return heads; another, faster, for the value head."""
-    critic = list(model.value_head.parameters())
-    owned = {id(parameter) for parameter in critic}
-    actor = [parameter for parameter in model.parameters() if id(parameter) not in owned]
-    return Optimisers(
-        actor=torch.optim.Adam(actor, lr=config.actor_learning_rate, eps=1e-5),
-        critic=torch.optim.Adam(critic, lr=config.critic_learning_rate, eps=1e-5),
-        guard=StepGuard(config.max_skipped_updates),
+    return Training(
+        learner=learner,
+        problem=problem,
+        config=config,
+        watcher=watcher,
+        processes=processes,
+        precision=precision,
+        table=table,
+        buffers=empty_rollout(
+            config.rollout_steps, config.num_envs, num_private, model, chunk_steps, device
+        ),
+        tiling=Tiling.of(
+            config.rollout_steps, config.num_envs, chunk_steps, config.num_minibatches
+        ),
+        return_weights=problem.targets.coefficients(config),
+        take_step=compiled(rollout_step, device, enabled=config.compile),
+        policy_losses=compiled(losses, device, enabled=config.compile),
+        update=processes.share_gradients(Update(model)),
     )
 
 
-def prepare_batch(rollout: Rollout, config: PPOConfig) -> Batch:
-    """Advantages, normalised over the whole rollout, and the returns the critic fits."""
+def set_learning_rates(learner: Learner, config: PPOConfig, iteration: int) -> None:
+    """Both optimisers' rates for an iteration."""
+    initial = {"actor": config.actor_learning_rate, "critic": config.critic_learning_rate}
+    for name, optimiser in learner.optimisers.items():
+        for group in optimiser.param_groups:
+            group["lr"] = initial[name] * config.learning_rate_factor(iteration)
+
+
+@torch.no_grad()
+def prepare_batch(rollout: Rollout, config: PPOConfig, processes: Processes = ONE_PROCESS) -> Batch:
+    """Advantages, normalised over the rollouts of all processes, and the critic's targets."""
     advantages = compute_gae(
         rollout.reward,
         rollout.value,
-        rollout.last_value,
+        rollout.next_value,
         rollout.terminated,
+        rollout.ended,
         discount=config.discount,
         gae_lambda=config.gae_lambda,
     )
-    spread, mean = torch.std_mean(advantages, correction=0)
-    return Batch(rollout, (advantages - mean) / (spread + 1e-8), advantages + rollout.value)
-
-
-def time_minibatches(config: PPOConfig, generator: torch.Generator) -> Iterator[Tensor]:
-    """Random groups of time steps, each with all its accounts: whole rows, so gathers are cheap."""
-    order = torch.randperm(config.rollout_steps, generator=generator, device=generator.device)
-    yield from order.split(config.rollout_steps // config.num_minibatches)
-
-
-def gather_observations(training: TrainingMarket, rollout: Rollout, rows: Tensor) -> Tensor:
-    """Observations of some time steps, (M, 34), from indices and account features."""
-    market_rows = training.market.features[rollout.bar[rows]]
-    return torch.cat([market_rows, rollout.account[rows]], dim=-1).flatten(0, 1)
-
-
-def update_policy(
-    model: ActorCritic,
-    training: TrainingMarket,
-    targets: ReturnTargets,
-    batch: Batch,
-    optimisers: Optimisers,
-    config: PPOConfig,
-    generator: torch.Generator,
-) -> list[dict[str, Tensor]]:
-    """Joint epochs over the rollout; the losses and gradient norms of every minibatch."""
-    coefficients = torch.tensor(
-        [config.auxiliary_coefficient(horizon) for horizon in targets.horizons],
-        device=targets.values.device,
+    mean = processes.average(advantages.mean())
+    variance = processes.average((advantages - mean).square().mean())
+    return Batch(
+        rollout,
+        normalise(advantages, mean, variance),
+        advantages + rollout.value,
+        mean,
+        variance,
     )
-    rollout, figures = batch.rollout, []
-    for _ in range(config.epochs):
-        for rows in time_minibatches(config, generator):
-            heads = model(gather_observations(training, rollout, rows))
-            action = HybridAction(
-                rollout.category[rows].flatten(), rollout.strength_logit[rows].flatten()
+
+
+def take_minibatch(
+    training: Training[State], batch: Batch, tiles: Tensor, clone: Heads | None = None
+) -> Minibatch:
+    """Some tiles of a rollout, and what the clone says of them."""
+    rollout, take = batch.rollout, training.tiling.take
+    is_recurrent = rollout.memory is not None
+    return Minibatch(
+        row=take(rollout.row, tiles),
+        private=take(rollout.private, tiles),
+        starts=take(rollout.starts, tiles) if is_recurrent else None,
+        memory=training.tiling.take_memory(rollout.memory, tiles),
+        category=take(rollout.category, tiles),
+        strength_logit=take(rollout.strength_logit, tiles),
+        log_prob=take(rollout.log_prob, tiles),
+        value=take(rollout.value, tiles),
+        advantage=take(batch.advantages, tiles),
+        target=take(batch.returns, tiles),
+        clone=None if clone is None else map_heads(partial(take, tiles=tiles), clone),
+    )
+
+
+def update_policy(training: Training[State], batch: Batch, iteration: int, log: UpdateLog) -> None:
+    """Joint epochs over the rollout."""
+    learner, config, tiling = training.learner, training.config, training.tiling
+    weight = config.clone_kl_weight(iteration)
+    clone = clone_heads(training, batch.rollout) if weight > 0 else None
+    tether = clone_tether(training, weight) if clone is not None else None
+    for epoch in range(config.epochs):
+        for number, tiles in enumerate(tiling.shuffled(learner.generator), start=1):
+            minibatch = take_minibatch(training, batch, tiles, clone)
+            zero_gradients(learner)
+            losses: Losses = training.update(
+                training.policy_losses, minibatch, training.return_weights, tether
             )
-            policy = action_log_prob(model, heads, action)
-            surrogate = ppo_policy_loss(
-                policy.log_prob,
-                rollout.log_prob[rows].flatten(),
-                batch.advantages[rows].flatten(),
-                clip=config.clip,
-            )
-            value = (heads.value - batch.returns[rows].flatten()).square().mean()
-            bars = rollout.bar[rows].flatten()
-            returns = masked_huber_loss(heads.returns, targets.values[bars], config.huber_delta)
-            entropy = policy.entropy.mean()
-            loss = (
-                surrogate.loss
-                - config.entropy_coefficient * entropy
-                + config.value_coefficient * value
-                + (coefficients * returns).sum()
-            )
-            norms = optimiser_step(model, loss, optimisers, config)
-            figures.append(
+            learner.guard.backward(losses.total)
+            norms = learner.guard.step(
                 {
-                    "policy_loss": surrogate.loss.detach(),
-                    "approx_kl": surrogate.approx_kl,
-                    "clip_fraction": surrogate.clip_fraction,
-                    "entropy": entropy.detach(),
-                    "returns": returns.detach(),
-                    **norms,
-                }
+                    "policy_loss": losses.policy, "value_loss": losses.value,
+                    "return_loss": losses.returns.sum(), "clone_kl": losses.clone_kl,
+                },
+                learner.parts,
+                list(learner.optimisers.values()),
+            )  # fmt: skip
+            log.losses.append(losses._replace(total=losses.total.detach()))
+            log.norms.append(norms)
+            if config.auxiliary_losses:
+                log.return_losses.append(losses.returns)
+            done = epoch * tiling.minibatches + number
+            training.watcher.phase("policy", done, config.epochs * tiling.minibatches)
+        log.epochs += 1
+        if config.target_kl is not None:  # looks at the device once an epoch
+            kls = torch.stack([each.approx_kl for each in log.losses[-tiling.minibatches :]])
+            if training.processes.average(kls.mean()) > EARLY_STOP_FACTOR * config.target_kl:
+                break
+
+
+@torch.no_grad()
+def clone_heads(training: Training[State], rollout: Rollout) -> Heads:
+    """What the clone says of every step, walked from the rollout's start; (T, N, ...)."""
+    clone = training.problem.clone
+    if clone is None:
+        raise ValueError("a KL to the clone needs the clone, was none")
+    clone.eval()
+    memory, rows = None, list[Heads]()
+    for row, private, starts in zip(rollout.row, rollout.private, rollout.starts, strict=True):
+        with training.precision.autocast():
+            features, memory = clone.encoder(
+                training.table.gather(row, private).unsqueeze(0), memory, starts.unsqueeze(0)
             )
-    return figures
+            rows.append(clone.heads(features.squeeze(0)))
+    return map_heads(lambda *steps: torch.stack(steps), *rows)
 
 
-def update_critic(
-    model: ActorCritic,
-    training: TrainingMarket,
-    batch: Batch,
-    optimisers: Optimisers,
-    config: PPOConfig,
-    generator: torch.Generator,
-) -> list[Tensor]:
+def clone_tether(training: Training[State], weight: float) -> tuple[Tensor, Tensor]:
+    """Weight of the KL to the clone, and the spread of the clone's strengths; () each."""
+    clone, device = training.problem.clone, training.return_weights.device
+    spread = torch.ones((), device=device)
+    if clone is not None and clone.has_strength:
+        spread = clone.strength_log_std.detach().exp()
+    return torch.tensor(weight, device=device), spread
+
+
+def update_return_heads(training: Training[State], batch: Batch, log: UpdateLog) -> None:
+    """Epochs of the return heads alone, on features of the frozen encoder."""
+    learner, config, tiling = training.learner, training.config, training.tiling
+    for epoch in range(config.epochs):
+        for number, tiles in enumerate(tiling.shuffled(learner.generator), start=1):
+            zero_gradients(learner)
+            loss, returns = training.update(
+                return_head_losses, training.table, training.problem.targets.values,
+                take_minibatch(training, batch, tiles), training.return_weights, config,
+                training.precision, training.processes.average,
+            )  # fmt: skip
+            learner.guard.backward(loss)
+            norms = learner.guard.step(
+                {"return_loss": loss}, learner.parts, list(learner.optimisers.values())
+            )
+            log.norms.append(norms)
+            log.return_losses.append(returns)
+            done = epoch * tiling.minibatches + number
+            training.watcher.phase("return heads", done, config.epochs * tiling.minibatches)
+        log.epochs += 1
+
+
+def update_critic(training: Training[State], batch: Batch, log: UpdateLog) -> None:
     """Extra epochs of the value head alone, on features that are encoded once."""
-    every_row = torch.arange(config.rollout_steps, device=batch.returns.device)
-    with torch.no_grad():
-        observations = gather_observations(training, batch.rollout, every_row)
-        features = model.encode(observations)[0].view(*batch.returns.shape, -1)
-        losses = [(model.value(features) - batch.returns).square().mean()]
-    for _ in range(config.critic_epochs):
-        for rows in time_minibatches(config, generator):
-            value = model.value(features[rows])
-            loss = (value - batch.returns[rows]).square().mean()
-            optimisers.critic.zero_grad(set_to_none=True)
-            loss.backward()
-            norms = clip_gradients({"value_head": network_parts(model, config)["value_head"]})
-            if optimisers.guard.allows({"loss": loss, **norms}):
-                optimisers.critic.step()
-            losses.append(loss.detach())
-    return losses
+    learner, config, tiling = training.learner, training.config, training.tiling
+    if not config.critic_epochs:
+        return
+    features = encode_rollout(training, batch)
+    for epoch in range(config.critic_epochs):
+        for number, tiles in enumerate(tiling.shuffled(learner.generator), start=1):
+            zero_gradients(learner)
+            target = tiling.take(batch.returns, tiles)
+            (loss,) = training.update(
+                value_error, features[tiles].transpose(0, 1).flatten(1, 2), target
+            )
+            learner.guard.backward(loss)
+            learner.guard.step(
+                {"value_loss": loss},
+                {"value_head": learner.parts["value_head"]},
+                [learner.optimisers["critic"]],
+            )
+            log.value_losses.append(loss.detach())
+            done = epoch * tiling.minibatches + number
+            training.watcher.phase("critic", done, config.critic_epochs * tiling.minibatches)
 
 
-def optimiser_step(
-    model: ActorCritic, loss: Tensor, optimisers: Optimisers, config: PPOConfig
-) -> dict[str, Tensor]:
-    """One step of both optimisers, or of neither if a number is not finite; the norms by part."""
-    optimisers.actor.zero_grad(set_to_none=True)
-    optimisers.critic.zero_grad(set_to_none=True)
-    loss.backward()
-    norms = clip_gradients(network_parts(model, config))
-    if optimisers.guard.allows({"loss": loss, **norms}):
-        optimisers.actor.step()
-        optimisers.critic.step()
-    return norms
+def value_error(model: ActorCritic, features: Tensor, target: Tensor) -> tuple[Tensor]:
+    """Mean squared error of the value head on encoded features."""
+    return ((model.value(features) - target).square().mean(),)
 
 
-def network_parts(
-    model: ActorCritic, config: PPOConfig
-) -> dict[str, tuple[list[nn.Parameter], float]]:
-    """Every parameter of the network once, by part, with the part's gradient clip."""
-    policy = [*model.policy_head.parameters(), model.strength_log_std]
-    parts = {
-        "encoder": (list(model.encoder.parameters()), config.gradient_clip),
-        "policy_head": (policy, config.gradient_clip),
-        "value_head": (list(model.value_head.parameters()), config.gradient_clip),
-    }
-    if model.return_heads is not None:
-        heads = list(model.return_heads.parameters())
-        parts["return_heads"] = (heads, config.auxiliary_gradient_clip)
-    return parts
+@torch.no_grad()
+def encode_rollout(training: Training[State], batch: Batch) -> Tensor:
+    """Features of every tile, (tiles, K, W, D), a minibatch at a time."""
+    tiling, model = training.tiling, training.learner.model
+    tiles = torch.arange(tiling.chunks * tiling.blocks, device=batch.returns.device)
+    encoded: list[Tensor] = []
+    for some in tiles.split(len(tiles) // tiling.minibatches):
+        rows = take_minibatch(training, batch, some)
+        with training.precision.autocast():
+            features, _ = model.encoder(
+                training.table.gather(rows.row, rows.private), rows.memory, rows.starts
+            )
+        encoded.append(features.unflatten(1, (len(some), -1)).transpose(0, 1))
+    return torch.cat(encoded)
+
+
+def zero_gradients(learner: Learner) -> None:
+    """Of every optimiser."""
+    for optimiser in learner.optimisers.values():
+        optimiser.zero_grad(set_to_none=True)
+
+
+def finish_iteration(
+    training: Training[State], iteration: int, batch: Batch, log: UpdateLog, clock: list[float]
+) -> None:
+    """Count, validate, tell."""
+    learner, config, problem = training.learner, training.config, training.problem
+    processes, watcher = training.processes, training.watcher
+    learner.iteration = iteration
+    learner.env_steps += batch.returns.numel() * processes.count
+    learner.totals = learner.totals.add(batch.rollout)
+    score = None
+    if config.validates(iteration) and processes.is_first:
+        validation = problem.validate(learner.model, iteration)
+        # heads alone change no decision: the last ones are the best trained
+        learner.record_validation(validation, is_kept=config.train_heads_only or None)
+        score = validation.score
+    figures = summarise_iteration(
+        iteration, learner.env_steps, batch, log, problem.targets.horizons,
+        [end - start for start, end in itertools.pairwise(clock)],
+        learner.optimisers["actor"].param_groups[0]["lr"],
+        (learner.guard.skipped, learner.guard.skipped_by_cause()), score, processes.count,
+    )  # fmt: skip
+    learner.history.append(figures)
+    watcher.iteration(figures)
+    is_last = iteration == config.num_iterations
+    if iteration > 0 and (iteration % config.summary_every == 0 or is_last):
+        learner.summaries.append(learner.totals.summary(problem.initial_cash))
+        learner.totals = TradeTotals.zero(batch.returns.device)
+        watcher.summary(iteration, learner.summaries[-1])

@@ -1,133 +1,276 @@
-"""Collect experience: indices and account features, never observations.
+"""Collect experience: table rows and private features, never observations.
 
-An episode is one rollout long, so that every window is cut off at the rollout's last step and the
-bootstrap needs one extra forward pass only. An account that breaks a rule starts again at a
-random bar. Shapes: T steps, N accounts, B bars.
+Shapes: T steps, N accounts, P private features, C chunks of a recurrent network, G its layers,
+D its width.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from rl_core.envs.spot import (
-    SpotMarket,
-    SpotParams,
-    SpotState,
-    account_state,
-    observe,
-    open_accounts,
-    step,
-)
-from rl_core.errors import TollgateError
+from rl_core.envs.core import Environment, Ledger, Observation, State
 from rl_core.models.actor_critic import ActorCritic
-from rl_core.models.hybrid_action import action_log_prob, sample_action
+from rl_core.models.hybrid_action import Noise, action_log_prob, draw_noise, sample_action
+from rl_core.runtime.precision import Precision
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
 class Rollout:
     """T steps of N accounts; row t holds what was seen, done and earned at step t."""
 
-    bar: Tensor  # (T, N) int64
-    account: Tensor  # (T, N, 4)
-    category: Tensor  # (T, N) int64
+    row: Tensor  # (T, N) int32, of the table
+    private: Tensor  # (T, N, P) standardised
+    category: Tensor  # (T, N) int8
     strength_logit: Tensor  # (T, N)
     log_prob: Tensor  # (T, N)
     value: Tensor  # (T, N)
+    next_value: Tensor  # (T, N) of the observation after the step, before any reset
     reward: Tensor  # (T, N)
     terminated: Tensor  # (T, N) bool
-    last_value: Tensor  # (N,) of the observation after the last step
-    traded: Tensor  # (T, N) bool
+    ended: Tensor  # (T, N) bool, terminated or cut off
+    starts: Tensor  # (T, N) bool, an episode begins with this step
+    pnl: Tensor  # (T, N) account currency
+    side: Tensor  # (T, N) int8, -1 short, 0 flat, 1 long, after the step
+    drawdown: Tensor  # (N,) the deepest, 0..1
+    memory: Tensor | None  # (C, G, N, D) before each chunk
 
 
 @dataclass(frozen=True)
-class TrainingMarket:
-    """Where accounts trade while learning, and from which bars they may start."""
+class Table:
+    """What the accounts share, standardised once for the whole training."""
 
-    market: SpotMarket
-    params: SpotParams
-    starts: Tensor  # (S,) int64 bars from which a whole window lies inside the training span
+    rows: Tensor  # (B, F)
 
-    def reset(self, num_envs: int, window_bars: int, generator: torch.Generator) -> SpotState:
-        """Fresh accounts at random starts, each cut off after the window."""
-        bar = self.random_bars(num_envs, generator)
-        return open_accounts(self.params, self.market, bar, bar + window_bars)
+    @classmethod
+    @torch.no_grad()
+    def prepare(cls, model: ActorCritic, features: Tensor, precision: Precision) -> "Table":
+        """Standardise the shared columns; in low precision they are stored in it."""
+        standardised = model.standardiser(features, slice(0, features.shape[1]))
+        return cls(standardised.to(precision.dtype))
 
-    def random_bars(self, num_envs: int, generator: torch.Generator) -> Tensor:
-        """(N,) bars drawn from the starts."""
-        pick = torch.randint(
-            len(self.starts), (num_envs,), generator=generator, device=self.starts.device
+    def gather(self, row: Tensor, private: Tensor) -> Tensor:
+        """Network inputs (..., F + P) of some rows and standardised private features."""
+        return torch.cat([self.rows[row], private.to(self.rows.dtype)], dim=-1)
+
+
+class StepRecord(NamedTuple, Generic[S]):
+    """What one step leaves behind."""
+
+    after: S  # as the step left it
+    state: S  # the same, with those that ended started afresh
+    memory: Tensor | None
+    private: Tensor
+    row: Tensor
+    category: Tensor
+    strength_logit: Tensor
+    log_prob: Tensor
+    value: Tensor
+    next_value: Tensor
+    reward: Tensor
+    terminated: Tensor
+    ended: Tensor
+    ledger: Ledger
+
+
+@dataclass
+class Position(Generic[State]):
+    """Where a rollout ended, for environments whose episodes go on."""
+
+    state: State
+    starts: Tensor  # (N,) bool
+    memory: Tensor | None  # (G, N, D)
+
+
+def rollout_step(
+    model: ActorCritic,
+    table: Table,
+    environment: Environment[State],
+    state: State,
+    memory: Tensor | None,
+    starts: Tensor,
+    noise: Noise,
+    fresh: State,
+    precision: Precision,
+) -> StepRecord[State]:
+    """Look, act, trade: a pure function that a compiler can take whole."""
+    seen = environment.observe(state)
+    private = standardised(model, seen)
+    with precision.autocast():
+        features, memory = model.encoder(
+            table.gather(seen.row, private).unsqueeze(0), memory, starts.unsqueeze(0)
         )
-        return self.starts[pick]
+        heads = model.heads(features.squeeze(0))
+    action = sample_action(model, heads, noise)
+    log_prob = action_log_prob(model, heads, action).log_prob
+    result = environment.step(state, action.category, action.strength)
+    next_value = torch.zeros_like(heads.value)
+    if environment.truncates_midway:
+        next_value = observed_value(model, table, environment, result.state, memory, precision)
+    ended = result.terminated | result.truncated
+    return StepRecord(
+        after=result.state,
+        state=environment.restart(ended, result.state, fresh),
+        memory=memory,
+        private=private,
+        row=seen.row,
+        category=action.category,
+        strength_logit=action.strength_logit,
+        log_prob=log_prob,
+        value=heads.value,
+        next_value=next_value,
+        reward=result.reward.float(),
+        terminated=result.terminated,
+        ended=ended,
+        ledger=result.ledger,
+    )
 
 
-def allowed_starts(kept_bars: Tensor, window_bars: int) -> Tensor:
-    """Kept bars whose window ends no later than the last of them.
+def standardised(model: ActorCritic, seen: Observation) -> Tensor:
+    """Private features in the network's units, (N, P)."""
+    size = seen.private.shape[-1]
+    return model.standardiser(seen.private, slice(len(model.standardiser.mean) - size, None))
 
-    Raises:
-        TollgateError: the training span is shorter than a window.
-    """
-    starts = kept_bars[kept_bars + window_bars <= kept_bars.max()]
-    if not len(starts):
-        raise TollgateError(
-            f"rollout_steps must be shorter than the training span, was {window_bars} for "
-            f"{len(kept_bars)} training bars"
-        )
-    return starts
+
+def observed_value(
+    model: ActorCritic,
+    table: Table,
+    environment: Environment[State],
+    state: State,
+    memory: Tensor | None,
+    precision: Precision,
+) -> Tensor:
+    """Value (N,) of what a state shows, given the memory of all before it."""
+    seen = environment.observe(state)
+    inputs = table.gather(seen.row, standardised(model, seen)).unsqueeze(0)
+    with precision.autocast():
+        return model.value(model.encoder(inputs, memory)[0].squeeze(0))
+
+
+def empty_rollout(
+    num_steps: int,
+    num_envs: int,
+    num_private: int,
+    model: ActorCritic,
+    chunk_steps: int,
+    device: torch.device,
+) -> Rollout:
+    """Buffers that every rollout of a training is written into."""
+
+    def buffer(dtype: torch.dtype, *rest: int) -> Tensor:
+        return torch.zeros(num_steps, num_envs, *rest, dtype=dtype, device=device)
+
+    gru = model.encoder.gru
+    real, flag = torch.float32, torch.bool
+    return Rollout(
+        row=buffer(torch.int32),
+        private=buffer(real, num_private),
+        category=buffer(torch.int8),
+        strength_logit=buffer(real),
+        log_prob=buffer(real),
+        value=buffer(real),
+        next_value=buffer(real),
+        reward=buffer(real),
+        terminated=buffer(flag),
+        ended=buffer(flag),
+        starts=buffer(flag),
+        pnl=buffer(real),
+        side=buffer(torch.int8),
+        drawdown=torch.zeros(num_envs, device=device),
+        memory=None
+        if gru is None
+        else torch.zeros(
+            num_steps // chunk_steps, gru.num_layers, num_envs, gru.hidden_size, device=device
+        ),
+    )
 
 
 @torch.no_grad()
 def collect_rollout(
     model: ActorCritic,
-    training: TrainingMarket,
-    num_envs: int,
-    num_steps: int,
+    table: Table,
+    environment: Environment[State],
+    buffers: Rollout,
+    position: Position[State] | None,
     generator: torch.Generator,
-) -> Rollout:
-    """Let the policy trade `num_envs` fresh accounts for one window."""
+    precision: Precision,
+    take_step: Callable[..., StepRecord[State]] = rollout_step,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+) -> Position[State]:
+    """Let the policy trade for as many steps as the buffers have rows; where it ended.
+
+    Args:
+        model: the policy.
+        table: the environment's features, prepared.
+        environment: N accounts.
+        buffers: overwritten.
+        position: where the last rollout ended; None for the first.
+        generator: of every draw.
+        precision: of the network.
+        take_step: `rollout_step`, or the same compiled.
+        on_step: told after each step of how many.
+    """
     model.eval()
-    market, params = training.market, training.params
-    state = training.reset(num_envs, num_steps, generator)
-    rows: list[tuple[Tensor, ...]] = []
-    for elapsed in range(num_steps):
-        account = account_state(market, state)
-        heads = model(torch.cat([market.features[state.bar], account], dim=-1))
-        action = sample_action(model, heads, generator)
-        log_prob = action_log_prob(model, heads, action).log_prob
-        result = step(market, params, state, action.category, action.strength)
-        traded = result.state.units != state.units
-        rows.append(
-            (
-                state.bar,
-                account,
-                action.category,
-                action.strength_logit,
-                log_prob,
-                heads.value,
-                result.reward.float(),
-                result.terminated,
-                traded,
-            )
+    num_steps, num_envs = buffers.reward.shape
+    state, starts = environment.begin(
+        position.state if position else None, num_envs, num_steps, generator
+    )
+    if position is not None:
+        starts = starts | position.starts
+    memory, after = first_memory(buffers, position, precision), state
+    buffers.drawdown.zero_()
+    for t in range(num_steps):
+        keep_memory(buffers, t, memory)
+        noise = draw_noise(num_envs, model.num_actions, generator, buffers.reward.device)
+        fresh = environment.fresh(num_envs, num_steps - t - 1, generator)
+        record = take_step(
+            model, table, environment, state, memory, starts, noise, fresh, precision
         )
-        restart = training.random_bars(num_envs, generator)
-        fresh = open_accounts(params, market, restart, restart + num_steps - elapsed - 1)
-        state = select_state(result.terminated, fresh, result.state)
-    last_value = model(observe(market, state)).value
-    bar, account, category, logit, log_prob, value, reward, terminated, traded = (
-        torch.stack(column) for column in zip(*rows, strict=True)
-    )
-    return Rollout(
-        bar, account, category, logit, log_prob, value, reward, terminated, last_value, traded
-    )
+        write_step(buffers, t, record, starts)
+        after, state, memory, starts = record.after, record.state, record.memory, record.ended
+        on_step(t + 1, num_steps)
+    last_value = observed_value(model, table, environment, after, memory, precision)
+    follow_up(buffers, last_value)
+    return Position(state, starts, memory)
 
 
-def select_state(condition: Tensor, if_true: SpotState, if_false: SpotState) -> SpotState:
-    """Account by account, one state or the other."""
-    return SpotState(
-        **{
-            field.name: torch.where(
-                condition, getattr(if_true, field.name), getattr(if_false, field.name)
-            )
-            for field in fields(SpotState)
-        }
+def first_memory(
+    buffers: Rollout, position: Position[State] | None, precision: Precision
+) -> Tensor | None:
+    """(G, N, D) before the first step: as the last rollout left it, or zeros."""
+    if buffers.memory is None or (position is not None and position.memory is not None):
+        return None if position is None else position.memory
+    return torch.zeros_like(buffers.memory[0], dtype=precision.dtype)
+
+
+def keep_memory(buffers: Rollout, t: int, memory: Tensor | None) -> None:
+    """Store the memory before step t, if a chunk begins there."""
+    if buffers.memory is not None and memory is not None:
+        chunk, offset = divmod(t * len(buffers.memory), len(buffers.reward))
+        if not offset:
+            buffers.memory[chunk] = memory
+
+
+def write_step(buffers: Rollout, t: int, record: StepRecord[State], starts: Tensor) -> None:
+    """Copy a step into row t."""
+    for name in (
+        "row", "private", "category", "strength_logit", "log_prob", "value", "next_value",
+        "reward", "terminated", "ended",
+    ):  # fmt: skip
+        getattr(buffers, name)[t] = getattr(record, name)
+    buffers.starts[t] = starts
+    buffers.pnl[t] = record.ledger.pnl
+    buffers.side[t] = record.ledger.side
+    torch.maximum(buffers.drawdown, record.ledger.drawdown.float(), out=buffers.drawdown)
+
+
+def follow_up(buffers: Rollout, last_value: Tensor) -> None:
+    """Fill in the value after each step: that of the next row, unless the episode ended there."""
+    buffers.next_value[:-1] = torch.where(
+        buffers.ended[:-1], buffers.next_value[:-1], buffers.value[1:]
     )
+    buffers.next_value[-1] = last_value

@@ -15,6 +15,7 @@ from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.deployed_model import deploy
 from rl_core.chain.offline_dataset import build_offline_dataset
 from rl_core.chain.ppo_policy import build_ppo_policy
+from rl_core.chain.ppo_run import TrainingOptions
 from rl_core.chain.prediction import closed_bars, predict_latest
 from rl_core.chain.prediction_validation import build_prediction_validation, read_report
 from rl_core.chain.regime_dataset import build_regime_dataset
@@ -44,7 +45,7 @@ def run_chain(desk: DeskConfig, root: Path) -> Workplace:
     build_offline_dataset(work)
     build_regime_dataset(work)
     build_bc_policy(work, CPU, lambda _: None)
-    build_ppo_policy(work, CPU, lambda _: None)
+    build_ppo_policy(work, TrainingOptions(CPU), lambda _: None)
     build_prediction_validation(work)
     return work
 
@@ -85,7 +86,7 @@ def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: Workplac
 
 def test_training_moved_the_return_heads_and_lowered_their_losses(work: Workplace) -> None:
     tuned = load_policy(work.lake.directory / "ppo_policy")
-    torch.manual_seed(work.desk.bc.seed)
+    torch.manual_seed(work.desk.bc.seeds[0])
     untrained = new_model(tuned.spec)
     assert untrained.return_heads is not None
     assert tuned.model.return_heads is not None
@@ -116,7 +117,7 @@ def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None
 
 def test_serving_decides_as_the_environment_does(work: Workplace) -> None:
     """The last test bar, asked through serving with the account that the environment had there."""
-    from rl_core.chain.ppo_policy import evaluate_policy, split_span
+    from rl_core.chain.ppo_run import evaluate_policy, split_span
     from rl_core.serving.predict import AccountNow, decide_state, latest_state
 
     policy = load_policy(work.store.served("shadow").directory)
@@ -187,7 +188,9 @@ def test_deployment_is_refused_when_the_policy_was_trained_again_after_the_gate(
     own: Workplace,
 ) -> None:
     desk = own.desk.with_settings({"ppo.seed": 1})
-    build_ppo_policy(Workplace.open(desk, own.lake.directory.parent.parent), CPU, lambda _: None)
+    build_ppo_policy(
+        Workplace.open(desk, own.lake.directory.parent.parent), TrainingOptions(CPU), lambda _: None
+    )
     with pytest.raises(TollgateError, match="must be made from the ppo_policy that is there"):
         deploy(own)
 
@@ -214,7 +217,9 @@ def test_links_of_other_market_settings_are_neither_built_on_nor_deployed(
 def test_the_manifest_holds_the_settings_that_were_used(own: Workplace) -> None:
     root = own.lake.directory.parent.parent
     build_ppo_policy(
-        Workplace.open(own.desk.with_settings({"ppo.seed": 7}), root), CPU, lambda _: None
+        Workplace.open(own.desk.with_settings({"ppo.seed": 7}), root),
+        TrainingOptions(CPU),
+        lambda _: None,
     )
     build_prediction_validation(own)
     manifest = deploy(own).manifest

@@ -186,7 +186,7 @@ DESK = "bars: {path: none.parquet, symbol: X}\n"
         (DESK + "ppo: {epocs: 3}\n", "wrong.yaml: ppo.epocs: must be a known setting, was 3"),
         (DESK + "ppo: {clip: 2}\n", "ppo.clip: Input should be less than 1, was 2"),
         (DESK + "splits: {purge: 2h}\n", "splits.purge must be at least the longest of ('1h', '24h'), was 2h"),
-        (DESK + "model: {gru_layers: 1}\n", "model.gru_layers must be 0"),
+        (DESK + "model: {gru_layers: 1}\nppo: {chunk_steps: 24}\n", "must be a multiple of ppo.chunk_steps, was 128 and 24"),
         (DESK + "name: other\n", "must be wrong, like the file, was other"),
         (DESK + "ppo: {clip: 0.1}\nppo: {clip: 0.2}\n", "wrong.yaml line 1 must be plain YAML: key ppo stands twice"),
         (DESK + "bc: &a {epochs: 3}\nppo: *a\n", "wrong.yaml line 3 must be plain YAML: aliases are not allowed"),

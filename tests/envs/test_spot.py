@@ -77,7 +77,7 @@ def test_the_observation_ends_with_the_account(prepare: Prepare) -> None:
         "cash_fraction": 0.5,
         "time_since_trade": 0.0,
     }
-    later = step(rising, FREE_PARAMS, state, *one(HOLD)).observation[0, 30:].tolist()
+    later = observe(rising, step(rising, FREE_PARAMS, state, *one(HOLD)).state)[0, 30:].tolist()
     # 2.5 units at 40 and 50 in cash: two thirds invested, an hour after the trade
     assert later == pytest.approx([2 / 3, 2 / 3, 1 / 3, np.tanh(1 / 24)])
 
@@ -160,7 +160,7 @@ def test_bars_after_the_fill_change_neither_observation_nor_reward(
             category = torch.randint(3, (1,), generator=generator)
             result = step(of, params, state, category, torch.rand(1, generator=generator))
             state = result.state
-            results += [result.observation, result.reward]
+            results += [observe(of, state), result.reward]
     half = len(results) // 2
     assert all(torch.equal(a, b) for a, b in zip(results[:half], results[half:], strict=True))
 

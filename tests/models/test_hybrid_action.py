@@ -10,6 +10,8 @@ from rl_core.models.config import ModelConfig
 from rl_core.models.hybrid_action import (
     HybridAction,
     action_log_prob,
+    divergence,
+    draw_noise,
     most_likely_action,
     sample_action,
 )
@@ -46,7 +48,8 @@ def test_samples_follow_the_probabilities_and_the_mean_strength() -> None:
     with torch.no_grad():
         MODEL.strength_log_std.fill_(math.log(0.5))
     generator = torch.Generator().manual_seed(0)
-    action = sample_action(MODEL, heads([0.6, 0.3, 0.1], 0.7, rows=100_000), generator)
+    noise = draw_noise(100_000, 3, generator, torch.device("cpu"))
+    action = sample_action(MODEL, heads([0.6, 0.3, 0.1], 0.7, rows=100_000), noise)
     shares = torch.bincount(action.category, minlength=3) / 100_000
     assert shares.tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.006)
     assert action.strength_logit.mean().item() == pytest.approx(0.7, abs=0.01)
@@ -56,3 +59,16 @@ def test_samples_follow_the_probabilities_and_the_mean_strength() -> None:
 def test_the_most_likely_action_is_the_mode() -> None:
     action = most_likely_action(heads([0.2, 0.3, 0.5], 0.0))
     assert (action.category.item(), action.strength.item()) == (2, 0.5)
+
+
+def test_the_divergence_is_that_of_the_category_and_of_the_strength_when_ordered() -> None:
+    with torch.no_grad():
+        MODEL.strength_log_std.fill_(math.log(0.5))
+    policy, reference = heads([0.5, 0.3, 0.2], 1.0), heads([0.2, 0.3, 0.5], 0.0)
+    category = 0.2 * math.log(0.2 / 0.5) + 0.5 * math.log(0.5 / 0.2)
+    # KL(N(0, 1) || N(1, .5)) = ln .5 + (1 + 1) / (2 x .25) - .5
+    strength = math.log(0.5) + 2 / 0.5 - 0.5
+    result = divergence(MODEL, policy, reference, torch.tensor(1.0))
+    assert result.item() == pytest.approx(category + 0.8 * strength, rel=1e-5)
+    same = divergence(MODEL, policy, policy, torch.tensor(0.5))
+    assert same.item() == pytest.approx(0.0, abs=1e-6)

@@ -3,15 +3,21 @@
 import pytest
 import torch
 
-from rl_core.training.gae import compute_gae
+from rl_core.training.gae import compute_gae, normalise
 
 
-def gae(terminated: list[bool], gae_lambda: float) -> list[float]:
+def gae(
+    terminated: list[bool], gae_lambda: float, cut_off: list[bool] | None = None
+) -> list[float]:
+    is_over = torch.tensor([[t] for t in terminated])
+    cuts = torch.tensor([[c] for c in cut_off or [False] * 3])
     result = compute_gae(
         rewards=torch.tensor([[1.0], [2.0], [3.0]]),
         values=torch.tensor([[10.0], [20.0], [30.0]]),
-        last_value=torch.tensor([40.0]),
-        terminated=torch.tensor([[t] for t in terminated]),
+        # where the window was cut off, the value of what was seen before the reset: 50
+        next_values=torch.where(cuts, 50.0, torch.tensor([[20.0], [30.0], [40.0]])),
+        terminated=is_over,
+        ended=is_over | cuts,
         discount=0.5,
         gae_lambda=gae_lambda,
     )
@@ -33,3 +39,17 @@ def test_a_broken_rule_ends_the_trace_and_the_bootstrap() -> None:
 def test_lambda_one_is_the_discounted_return_minus_the_value() -> None:
     result = gae([False] * 3, gae_lambda=1.0)
     assert result[0] == pytest.approx(1 + 0.5 * 2 + 0.25 * 3 + 0.125 * 40 - 10)
+
+
+def test_a_window_cut_off_midway_bootstraps_and_ends_the_trace() -> None:
+    # the second delta bootstraps from 50: 2 + 25 - 20; the third does not reach it
+    assert gae([False] * 3, 0.8, [False, True, False]) == pytest.approx([1 + 0.4 * 7, 7.0, -7.0])
+
+
+def test_advantage_normalisation_is_safe_for_a_single_one() -> None:
+    lone = torch.tensor([[3.0]])
+    result = normalise(lone, lone.mean(), (lone - lone.mean()).square().mean())
+    assert result.tolist() == [[0.0]]
+    several = torch.tensor([[1.0, 3.0]])
+    result = normalise(several, several.mean(), torch.tensor(1.0))
+    assert result.tolist() == [[pytest.approx(-1.0), pytest.approx(1.0)]]

@@ -1,253 +1,247 @@
-"""PPO: what it stores, what it updates, what it skips, and that it learns."""
+"""PPO: what it updates, when it stops, what it keeps, and that it learns."""
 
 import copy
-import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from rl_core.backtest.engine import AccountConfig
-from rl_core.envs.config import SpotEnvConfig
-from rl_core.envs.spot import SpotMarket, SpotParams
-from rl_core.errors import TollgateError
 from rl_core.models.actor_critic import ActorCritic
-from rl_core.models.config import ModelConfig
-from rl_core.models.hybrid_action import HybridAction, action_log_prob
-from rl_core.trading.costs import CostRates
 from rl_core.training.config import PPOConfig
+from rl_core.training.learner import network_parts, new_learner
 from rl_core.training.ppo import (
-    ReturnTargets,
-    gather_observations,
-    make_optimisers,
-    network_parts,
-    prepare_batch,
     train_ppo,
     update_critic,
     update_policy,
+    update_return_heads,
 )
-from rl_core.training.ppo_figures import PPOIteration
-from rl_core.training.rollout import TrainingMarket, allowed_starts, collect_rollout
-
-CHEAP = CostRates(
-    commission=0.0001, price_cost=0.0, max_impact=0.05, rebalance_band=0, borrow_per_bar=0
+from rl_core.training.ppo_figures import UpdateLog, Validation
+from rl_core.training.update import ReturnTargets
+from tests.training.problems import (
+    CONFIG,
+    RECURRENT,
+    SMALL,
+    Silent,
+    moved,
+    new_model,
+    one_rollout,
+    problem,
+    train,
+    weights,
 )
-CONFIG = PPOConfig(
-    num_envs=32, rollout_steps=16, num_minibatches=4, iterations=2, critic_warmup_iterations=1,
-    evaluate_every=1,
-)  # fmt: skip
-
-
-def training_market(bars: int = 400, max_drawdown: float = 0.9) -> TrainingMarket:
-    """A market whose first feature is the next bar's move, up or down by 1%."""
-    generator = torch.Generator().manual_seed(3)
-    up = torch.randint(2, (bars,), generator=generator) * 2.0 - 1
-    close = 100 * torch.exp(0.01 * up.cumsum(0))
-    features = torch.zeros(bars, 30)
-    features[:-1, 0] = up[1:]
-    market = SpotMarket(
-        open=torch.cat([close[:1], close[:-1]]),
-        close=close,
-        impact_scale=torch.zeros(bars),
-        days=torch.arange(bars) / 24,
-        features=features,
-    )
-    params = SpotParams(CHEAP, AccountConfig(), SpotEnvConfig(max_drawdown=max_drawdown))
-    return TrainingMarket(market, params, allowed_starts(torch.arange(bars - 1), 16))
-
-
-def targets(bars: int = 400) -> ReturnTargets:
-    generator = torch.Generator().manual_seed(4)
-    return ReturnTargets(("1h", "24h"), torch.randn(bars, 2, generator=generator))
-
-
-def new_model() -> ActorCritic:
-    torch.manual_seed(0)
-    return ActorCritic(34, 3, 2, ModelConfig(hidden_dim=32, head_dim=16))
-
-
-def run(
-    config: PPOConfig, model: ActorCritic, market: TrainingMarket | None = None
-) -> tuple[int, list[PPOIteration]]:
-    rising = itertools.count()
-    return train_ppo(
-        model,
-        market or training_market(),
-        targets(),
-        config,
-        lambda _: next(rising),
-        lambda _: None,
-    )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def test_observations_are_gathered_again_exactly_as_they_were_seen() -> None:
-    model, market = new_model().eval(), training_market()
-    rollout = collect_rollout(model, market, 8, 16, generator())
-    heads = model(gather_observations(market, rollout, torch.arange(16)))
-    action = HybridAction(rollout.category.flatten(), rollout.strength_logit.flatten())
-    again = action_log_prob(model, heads, action).log_prob
-    torch.testing.assert_close(again, rollout.log_prob.flatten(), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(heads.value, rollout.value.flatten(), rtol=1e-5, atol=1e-5)
-
-
-def test_windows_stay_inside_the_training_bars() -> None:
-    market = training_market(bars=60)
-    rollout = collect_rollout(new_model(), market, 200, 16, generator())
-    assert rollout.bar.min() >= 0
-    assert rollout.bar.max() + 1 <= 58  # the bar that the last step trades in is still training
-
-
-def test_an_account_that_breaks_a_rule_starts_again_elsewhere() -> None:
-    market = training_market(max_drawdown=0.015)
-    rollout = collect_rollout(new_model(), market, 200, 16, generator())
-    assert rollout.terminated.any()
-    t, n = rollout.terminated[:-1].nonzero()[0].tolist()
-    assert rollout.account[t + 1, n].tolist() == [0.0, 0.0, 1.0, 1.0]  # cash only, never traded
-
-
-def test_a_span_shorter_than_a_window_is_an_error() -> None:
-    with pytest.raises(
-        TollgateError, match="must be shorter than the training span, was 16 for 10"
-    ):
-        allowed_starts(torch.arange(10), 16)
 
 
 def test_the_first_ratio_is_one_so_the_first_kl_is_zero() -> None:
-    model, market = new_model(), training_market()
-    batch = prepare_batch(collect_rollout(model, market, 32, 16, generator()), CONFIG)
     once = CONFIG.model_copy(update={"epochs": 1, "num_minibatches": 1})
-    figures = update_policy(
-        model, market, targets(), batch, make_optimisers(model, once), once, generator()
-    )
-    assert figures[0]["approx_kl"].item() == pytest.approx(0.0, abs=1e-6)
-    assert figures[0]["clip_fraction"].item() == 0.0
+    for shape in (SMALL, RECURRENT):
+        training, batch = one_rollout(once, new_model(shape))
+        log = UpdateLog.empty()
+        update_policy(training, batch, 1, log)
+        assert log.losses[0].approx_kl.item() == pytest.approx(0.0, abs=1e-6)
+        assert log.losses[0].clip_fraction.item() == 0.0
 
 
-def test_the_critic_epochs_move_the_value_head_alone() -> None:
-    model, market = new_model(), training_market()
-    before = copy.deepcopy(model.state_dict())
-    batch = prepare_batch(collect_rollout(model, market, 32, 16, generator()), CONFIG)
-    losses = update_critic(
-        model, market, batch, make_optimisers(model, CONFIG), CONFIG, generator()
-    )
-    moved = {
-        name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
-    }
-    assert moved
-    assert all(name.startswith("value_head") for name in moved)
-    assert len(losses) == 1 + CONFIG.critic_epochs * CONFIG.num_minibatches
+def test_critic_epochs_move_the_value_head_alone() -> None:
+    training, batch = one_rollout()
+    before, log = weights(training.learner.model), UpdateLog.empty()
+    update_critic(training, batch, log)
+    changed = moved(training.learner.model, before)
+    assert changed
+    assert all(name.startswith("value_head") for name in changed)
+    assert len(log.value_losses) == CONFIG.critic_epochs * CONFIG.num_minibatches
+    assert log.value_losses[-1] < log.value_losses[0]
 
 
 def test_actor_and_critic_have_their_own_optimisers_and_rates() -> None:
     model = new_model()
-    optimisers = make_optimisers(model, PPOConfig())
-    assert optimisers.actor.param_groups[0]["lr"] == 3e-4
-    assert optimisers.critic.param_groups[0]["lr"] == 9e-4
-    critic = {id(p) for p in optimisers.critic.param_groups[0]["params"]}
+    optimisers = new_learner(model, PPOConfig(), {}).optimisers
+    assert optimisers["actor"].param_groups[0]["lr"] == 3e-4
+    assert optimisers["critic"].param_groups[0]["lr"] == 9e-4
+    critic = {id(p) for p in optimisers["critic"].param_groups[0]["params"]}
     assert critic == {id(p) for p in model.value_head.parameters()}
-    actor = {id(p) for p in optimisers.actor.param_groups[0]["params"]}
+    actor = {id(p) for p in optimisers["actor"].param_groups[0]["params"]}
     assert actor | critic == {id(p) for p in model.parameters()}
+
+
+def test_lr_annealing_goes_from_the_initial_to_the_final_rate() -> None:
+    config = CONFIG.model_copy(update={"iterations": 5, "lr_annealing": True})
+    _, watcher = train(config)
+    rates = [figures.learning_rate for figures in watcher.figures]
+    # the warm-up, then a straight line of five iterations from 3e-4 to 1e-4
+    assert rates == pytest.approx([3e-4, 3e-4, 2.5e-4, 2e-4, 1.5e-4, 1e-4])
+
+
+def test_target_kl_stops_the_epochs_of_an_update() -> None:
+    wild = CONFIG.model_copy(update={"actor_learning_rate": 0.05, "target_kl": 1e-3})
+    _, watcher = train(wild)
+    assert watcher.figures[-1].epochs == 1
+    _, watcher = train(wild.model_copy(update={"target_kl": None}))
+    assert watcher.figures[-1].epochs == CONFIG.epochs
+
+
+def test_the_kl_to_the_clone_keeps_the_policy_near_it_and_anneals_to_zero() -> None:
+    config = CONFIG.model_copy(update={"iterations": 4, "clone_kl_coefficient": 3.0})
+    assert [config.clone_kl_weight(i) for i in (1, 2, 3, 4)] == pytest.approx([3, 2, 1, 0])
+
+    def distance(coefficient: float) -> float:
+        tied = config.model_copy(
+            update={
+                "epochs": 20, "actor_learning_rate": 1e-3, "clone_kl_coefficient": coefficient
+            }
+        )  # fmt: skip
+        model = new_model()
+        training, batch = one_rollout(tied, model, problem(clone=copy.deepcopy(model)))
+        log = UpdateLog.empty()
+        update_policy(training, batch, 1, log)
+        return float(torch.stack([losses.clone_kl for losses in log.losses[-4:]]).mean())
+
+    assert distance(3.0) < 0.5 * distance(1e-6)
+
+
+def test_the_clone_of_a_recurrent_policy_is_walked_with_its_own_memory() -> None:
+    config = CONFIG.model_copy(update={"clone_kl_coefficient": 1.0, "epochs": 1})
+    model = new_model(RECURRENT)
+    training, batch = one_rollout(config, model, problem(clone=copy.deepcopy(model)))
+    log = UpdateLog.empty()
+    update_policy(training, batch, 1, log)
+    assert log.losses[0].clone_kl.item() == pytest.approx(0.0, abs=1e-6)  # still the clone
+    assert log.losses[-1].clone_kl.item() > 0
 
 
 def test_every_update_logs_both_return_losses_and_moves_their_heads() -> None:
     model = new_model()
-    assert model.return_heads is not None
-    before = model.return_heads.weight.detach().clone()
-    _, history = run(CONFIG, model)
-    assert not torch.equal(model.return_heads.weight, before)
-    for figures in history:
+    before = weights(model)
+    _, watcher = train(CONFIG, model)
+    assert {"return_heads.weight", "return_heads.bias"} <= moved(model, before)
+    for figures in watcher.figures:
         expected = {"1h", "24h"} if figures.iteration > 0 else set()
         assert set(figures.auxiliary_losses) == expected
 
 
 def test_without_auxiliary_losses_the_return_heads_stay_as_they_were() -> None:
     model = new_model()
-    assert model.return_heads is not None
-    before = model.return_heads.weight.detach().clone()
-    _, history = run(CONFIG.model_copy(update={"auxiliary_losses": False}), model)
-    assert torch.equal(model.return_heads.weight, before)
-    assert history[-1].auxiliary_losses == {}
+    before = weights(model)
+    _, watcher = train(CONFIG.model_copy(update={"auxiliary_losses": False}), model)
+    assert not any(name.startswith("return_heads") for name in moved(model, before))
+    assert watcher.figures[-1].auxiliary_losses == {}
 
 
-def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted() -> None:
-    model, market = new_model(), training_market()
-    batch = prepare_batch(collect_rollout(model, market, 32, 16, generator()), CONFIG)
-    poisoned = replace(batch, advantages=batch.advantages.clone())
-    poisoned.advantages[3, 5] = torch.inf
-    optimisers = make_optimisers(model, CONFIG)
-    before = copy.deepcopy(model.state_dict())
-    one_batch = CONFIG.model_copy(update={"epochs": 2, "num_minibatches": 1})
-    update_policy(model, market, targets(), poisoned, optimisers, one_batch, generator())
-    assert optimisers.guard.skipped == 2
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert not optimisers.actor.state
-    ten = one_batch.model_copy(update={"epochs": 10})
-    with pytest.raises(
-        TollgateError, match="must be finite, was not in loss, encoder, policy_head"
-    ):
-        update_policy(model, market, targets(), poisoned, optimisers, ten, generator())
+def test_a_fully_masked_batch_equals_heads_disabled_bit_for_bit() -> None:
+    blind, off = new_model(), new_model()
+    of = problem()
+    unknown = ReturnTargets(of.targets.horizons, torch.full_like(of.targets.values, torch.nan))
+    masked = type(of)(of.environment, unknown, of.initial_cash, of.validate)
+    train(CONFIG, blind, masked)
+    train(CONFIG.model_copy(update={"auxiliary_losses": False}), off)
+    assert not moved(blind, weights(off))
+
+
+def test_heads_only_fine_tuning_moves_the_return_heads_alone() -> None:
+    model = new_model()
+    before = weights(model)
+    config = CONFIG.model_copy(update={"train_heads_only": True, "iterations": 6})
+    learner, watcher = train(config, model)
+    assert moved(model, before) == {"return_heads.weight", "return_heads.bias"}
+    assert watcher.figures[0].iteration == 1  # no critic to warm up
+    assert learner.best_iteration == 6
+    first, last = (watcher.figures[i].auxiliary_losses["1h"] for i in (0, -1))
+    assert last < first
+
+
+def test_heads_only_is_refused_without_auxiliary_losses() -> None:
+    with pytest.raises(ValueError, match="must have auxiliary_losses, was without"):
+        PPOConfig(train_heads_only=True, auxiliary_losses=False)
 
 
 def test_every_parameter_is_clipped_and_checked_once() -> None:
     model = new_model()
-    parts = [p for parameters, _ in network_parts(model, CONFIG).values() for p in parameters]
+    parts = [p for part in network_parts(model, CONFIG).values() for p in part.parameters]
     assert len(parts) == len({id(p) for p in parts})
     assert {id(p) for p in parts} == {id(p) for p in model.parameters()}
 
 
+@pytest.mark.parametrize(
+    ("given", "iterations"),
+    [
+        ({"iterations": 7}, 7),
+        ({"iterations": 7, "episodes": 2049}, 3),  # 1,024 windows an iteration
+        ({"iterations": 7, "episodes": 99, "timesteps": 1_000_000}, 6),  # 8 rollouts, 2 of warm-up
+        ({"timesteps": 1}, 1),
+    ],
+)
+def test_timesteps_beat_episodes_beat_iterations(given: dict[str, int], iterations: int) -> None:
+    assert PPOConfig(**given).num_iterations == iterations  # type: ignore[arg-type]
+
+
 def test_a_training_that_never_beats_its_clone_returns_the_clone() -> None:
     scores = iter([5.0, 1.0, None, float("nan")])
-    model = new_model()
-    before = copy.deepcopy(model.state_dict())
-    config = CONFIG.model_copy(update={"iterations": 3})
-    best, _ = train_ppo(
-        model, training_market(), targets(), config, lambda _: next(scores), lambda _: None
-    )
-    assert best == 0
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    model, of = new_model(), problem()
+    before = weights(model)
+
+    def validate(_: ActorCritic, iteration: int) -> Validation:
+        return Validation(iteration=iteration, score=next(scores), figures={})
+
+    falling = type(of)(of.environment, of.targets, of.initial_cash, validate)
+    learner, _ = train(CONFIG.model_copy(update={"iterations": 3}), model, falling)
+    assert learner.best_iteration == 0
+    assert not moved(model, before)
 
 
 def test_the_weights_kept_are_those_of_the_best_validated_iteration() -> None:
     scores = iter([0.0, 3.0, 1.0, 2.0])
-    seen: list[torch.Tensor] = []
+    seen: list[dict[str, torch.Tensor]] = []
+    of = problem()
 
-    def validate(model: ActorCritic) -> float:
-        seen.append(next(model.value_head.parameters()).detach().clone())
-        return next(scores)
+    def validate(model: ActorCritic, iteration: int) -> Validation:
+        seen.append(weights(model))
+        return Validation(iteration=iteration, score=next(scores), figures={})
 
-    model = new_model()
-    config = CONFIG.model_copy(update={"iterations": 3})
-    best, _ = train_ppo(model, training_market(), targets(), config, validate, lambda _: None)
-    assert best == 1
-    assert torch.equal(next(model.value_head.parameters()), seen[1])
-
-
-def test_a_seed_gives_one_policy() -> None:
-    first, second = new_model(), new_model()
-    run(CONFIG, first)
-    run(CONFIG, second)
-    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
+    judged = type(of)(of.environment, of.targets, of.initial_cash, validate)
+    learner, _ = train(CONFIG.model_copy(update={"iterations": 3}), None, judged)
+    assert learner.best_iteration == 1
+    assert not moved(learner.model, seen[1])
 
 
-def test_ppo_learns_to_trade_what_it_can_see() -> None:
+@pytest.mark.parametrize("shape", [SMALL, RECURRENT])
+def test_a_seed_gives_one_policy(shape: object) -> None:
+    first, second = new_model(shape), new_model(shape)  # type: ignore[arg-type]
+    train(CONFIG, first)
+    train(CONFIG, second)
+    assert not moved(first, weights(second))
+
+
+def test_a_watcher_sees_every_phase_to_its_end() -> None:
+    _, watcher = train()
+    assert ("rollout", 16, 16) in watcher.phases
+    assert ("policy", 16, 16) in watcher.phases  # 4 epochs of 4 minibatches
+    assert ("critic", 16, 16) in watcher.phases
+    assert [summary.steps for summary in watcher.summaries] == [3 * 32 * 16]
+
+
+def test_training_ends_early_when_asked_to() -> None:
+    learner = new_learner(new_model(), CONFIG, {})
+    is_done = train_ppo(learner, problem(), CONFIG, Silent(), after_iteration=lambda _: True)
+    assert not is_done
+    assert learner.iteration == 0
+
+
+@pytest.mark.parametrize("shape", [SMALL, RECURRENT])
+def test_ppo_learns_to_trade_what_it_can_see(shape: object) -> None:
     config = PPOConfig(
         num_envs=128, rollout_steps=16, num_minibatches=4, iterations=25, evaluate_every=100,
-        actor_learning_rate=3e-3, critic_learning_rate=9e-3, discount=0.9,
+        actor_learning_rate=3e-3, critic_learning_rate=9e-3, discount=0.9, chunk_steps=8,
     )  # fmt: skip
-    _, history = run(config, new_model())
+    _, watcher = train(config, new_model(shape))  # type: ignore[arg-type]
     # half of the bars rise by 1%: who sees them earns up to 8% a window of 16, chance earns 0;
     # exploration, which draws strengths below 1, takes its share
-    earned = np.mean([figures.mean_return for figures in history[-3:]])
-    assert earned > 4.0
-    assert history[0].mean_return < 1.0
+    earned = [figures.mean_return or 0.0 for figures in watcher.figures]
+    assert np.mean(earned[-3:]) > 4.0
+    assert earned[0] < 1.0
 
 
-def test_rollout_steps_must_split_into_minibatches() -> None:
-    with pytest.raises(ValueError, match="must be a multiple of num_minibatches, was 10 and 4"):
-        PPOConfig(rollout_steps=10, num_minibatches=4)
+def test_return_heads_learn_from_features_that_take_no_gradient() -> None:
+    training, batch = one_rollout(CONFIG.model_copy(update={"train_heads_only": True}))
+    log = UpdateLog.empty()
+    update_return_heads(training, batch, log)
+    assert all(p.grad is None for p in training.learner.model.encoder.parameters())
+    assert set(log.norms[0]) == {"return_heads"}

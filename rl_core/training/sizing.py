@@ -1,0 +1,132 @@
+"""What a PPO training needs of memory, and settings that fit into what there is.
+
+Shapes: T steps, N accounts, P private features, D width, G GRU layers, K steps of a chunk.
+"""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rl_core.models.config import ModelConfig
+from rl_core.training.config import PPOConfig
+
+VramPreset = Literal["high", "low"]
+PRESETS: dict[VramPreset, dict[str, int]] = {
+    "high": {"num_envs": 65_536, "rollout_steps": 512, "num_minibatches": 512},
+    "low": {"num_envs": 2_048, "rollout_steps": 128, "num_minibatches": 64},
+}
+ROLLOUT_BYTES = 33  # a step's row without its private features: see `Rollout`
+WORKING_BYTES = 64  # advantages, returns, their temporaries, and the trades' bookkeeping
+SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
+HEAD_BYTES = 200  # logits, log-probabilities, ratios, losses and their gradients
+
+
+class ProblemSize(BaseModel):
+    """What a training is made of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parameters: int  # of the network
+    table_rows: int  # bars
+    observation_size: int  # features, private ones included
+    num_private: int  # features of an account's own
+    num_horizons: int  # return heads
+
+
+class MemoryNeed(BaseModel):
+    """Bytes that a training needs at its peak, by what needs them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rollout: int
+    minibatch: int
+    network: int
+    market: int
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return self.rollout + self.minibatch + self.network + self.market
+
+
+def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> MemoryNeed:
+    """The formula, tested against measured peaks in `tests/training/test_sizing.py`."""
+    samples = config.num_envs * config.rollout_steps
+    value_bytes = 2 if config.amp else 4
+    width, shared = model.hidden_dim, size.observation_size - size.num_private
+    per_sample = ROLLOUT_BYTES + 4 * size.num_private + WORKING_BYTES
+    if model.gru_layers:
+        per_sample += math.ceil(model.gru_layers * width * 4 / config.chunk_steps)
+    if config.critic_epochs:
+        per_sample += 2 * width * value_bytes  # encoded once; joining the parts copies them
+    if config.clone_kl_coefficient:
+        per_sample += 2 * 4 * (5 + size.num_horizons)
+
+    tensors = 4 if model.layer_norm else 3  # product, ReLU, normalised, gradient
+    activations = (
+        3 * size.observation_size
+        + tensors * width * model.encoder_layers
+        + 2 * tensors * model.head_dim
+        + 12 * width * model.gru_layers
+        + 4 * size.observation_size * model.attention_dim
+    )
+    # in low precision too: autocast keeps the casts beside the originals
+    per_row = activations * 4 + width * 12 + HEAD_BYTES
+    return MemoryNeed(
+        rollout=samples * per_sample,
+        minibatch=samples // config.num_minibatches * per_row,
+        network=size.parameters * 4 * 7,  # weights, gradients, two moments, best, clone, a copy
+        market=size.table_rows * (shared * (4 + value_bytes) + 4 * size.num_horizons + 24),
+    )
+
+
+def fitted(
+    config: PPOConfig, model: ModelConfig, size: ProblemSize, limit: int
+) -> tuple[PPOConfig, list[str]]:
+    """Settings that fit: smaller minibatches first, then fewer accounts, then shorter rollouts.
+
+    Args:
+        config: as asked for.
+        model: the network.
+        size: of the problem.
+        limit: bytes.
+
+    Returns:
+        The settings, and a warning for each that was changed.
+    """
+    fitting = config
+    while memory_need(fitting, model, size).total > limit:
+        smaller = _smaller(fitting, memory_need(fitting, model, size), limit)
+        if smaller is None:
+            break
+        fitting = smaller
+    need = memory_need(config, model, size)
+    why = f"{need.total / 1e9:.1f} GB would be needed and {limit / 1e9:.1f} GB may be used"
+    warnings = [
+        f"{name} is now {getattr(fitting, name):,}, was {getattr(config, name):,}: {why}"
+        for name in ("num_envs", "rollout_steps", "num_minibatches")
+        if getattr(fitting, name) != getattr(config, name)
+    ]
+    if memory_need(fitting, model, size).total > limit:
+        warnings.append(f"even the smallest training may not fit: {why}")
+    return fitting, warnings
+
+
+def _smaller(config: PPOConfig, need: MemoryNeed, limit: int) -> PPOConfig | None:
+    """The next smaller settings; None when there are none."""
+    rows = config.num_envs * config.rollout_steps // config.num_minibatches
+    if need.minibatch > limit // 4 and rows > SMALLEST_MINIBATCH:
+        return config.model_copy(update={"num_minibatches": config.num_minibatches * 2})
+    fewer_minibatches = max(config.num_minibatches // 2, 1)
+    if config.num_envs > SMALLEST_NUM_ENVS and config.num_envs % 2 == 0:
+        return config.model_copy(
+            update={"num_envs": config.num_envs // 2, "num_minibatches": fewer_minibatches}
+        )
+    if config.rollout_steps > 2 * config.chunk_steps and config.rollout_steps % 2 == 0:
+        return config.model_copy(
+            update={
+                "rollout_steps": config.rollout_steps // 2, "num_minibatches": fewer_minibatches
+            }
+        )  # fmt: skip
+    return None

@@ -1,0 +1,127 @@
+"""A small market with a known truth, and ways to train on it. Shapes: B bars."""
+
+import torch
+
+from rl_core.backtest.engine import AccountConfig
+from rl_core.envs.config import SpotEnvConfig
+from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows, allowed_starts
+from rl_core.models.actor_critic import ActorCritic
+from rl_core.models.config import ModelConfig
+from rl_core.runtime.distributed import ONE_PROCESS
+from rl_core.runtime.precision import Precision
+from rl_core.trading.costs import CostRates
+from rl_core.training.config import PPOConfig
+from rl_core.training.learner import Learner, new_learner
+from rl_core.training.ppo import (
+    Batch,
+    Problem,
+    Training,
+    prepare_batch,
+    prepare_training,
+    train_ppo,
+)
+from rl_core.training.ppo_figures import PPOIteration, Validation
+from rl_core.training.rollout import collect_rollout
+from rl_core.training.tracker import TradeSummary
+from rl_core.training.update import ReturnTargets
+
+CHEAP = CostRates(
+    commission=0.0001, price_cost=0.0, max_impact=0.05, rebalance_band=0, borrow_per_bar=0
+)
+CONFIG = PPOConfig(
+    num_envs=32, rollout_steps=16, num_minibatches=4, iterations=2, critic_warmup_iterations=1,
+    evaluate_every=1, chunk_steps=8,
+)  # fmt: skip
+SMALL = ModelConfig(hidden_dim=32, head_dim=16)
+RECURRENT = ModelConfig(hidden_dim=32, head_dim=16, gru_layers=2)
+FLOAT32 = Precision("cpu")
+
+
+class Silent:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.phases: list[tuple[str, int, int]] = []
+        self.figures: list[PPOIteration] = []
+        self.summaries: list[TradeSummary] = []
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        self.phases.append((name, done, total))
+
+    def iteration(self, figures: PPOIteration) -> None:
+        self.figures.append(figures)
+
+    def summary(self, iteration: int, trades: TradeSummary) -> None:
+        self.summaries.append(trades)
+
+
+def environment(bars: int = 400, max_drawdown: float = 0.9, window: int = 16) -> SpotWindows:
+    """A market whose first feature is the next bar's move, up or down by 1%."""
+    generator = torch.Generator().manual_seed(3)
+    up = torch.randint(2, (bars,), generator=generator) * 2.0 - 1
+    close = 100 * torch.exp(0.01 * up.cumsum(0))
+    features = torch.zeros(bars, 30)
+    features[:-1, 0] = up[1:]
+    market = SpotMarket(
+        open=torch.cat([close[:1], close[:-1]]),
+        close=close,
+        impact_scale=torch.zeros(bars),
+        days=torch.arange(bars) / 24,
+        features=features,
+    )
+    params = SpotParams(CHEAP, AccountConfig(), SpotEnvConfig(max_drawdown=max_drawdown))
+    return SpotWindows(market, params, allowed_starts(torch.arange(bars - 1), window))
+
+
+def rising(_model: ActorCritic, iteration: int) -> Validation:
+    """Every iteration is better than the last."""
+    return Validation(iteration=iteration, score=float(iteration), figures={})
+
+
+def problem(clone: ActorCritic | None = None, **of_environment: float) -> Problem[SpotState]:
+    """The market with random return targets."""
+    generator = torch.Generator().manual_seed(4)
+    targets = ReturnTargets(("1h", "24h"), torch.randn(400, 2, generator=generator))
+    return Problem(environment(**of_environment), targets, 10_000.0, rising, clone)  # type: ignore[arg-type]
+
+
+def new_model(config: ModelConfig = SMALL) -> ActorCritic:
+    """The same weights every time."""
+    torch.manual_seed(0)
+    return ActorCritic(34, 3, 2, config)
+
+
+def train(
+    config: PPOConfig = CONFIG,
+    model: ActorCritic | None = None,
+    of: Problem[SpotState] | None = None,
+) -> tuple[Learner, Silent]:
+    """A whole training."""
+    learner, watcher = new_learner(model or new_model(), config, {}), Silent()
+    train_ppo(learner, of or problem(), config, watcher)
+    return learner, watcher
+
+
+def one_rollout(
+    config: PPOConfig = CONFIG,
+    model: ActorCritic | None = None,
+    of: Problem[SpotState] | None = None,
+) -> tuple[Training[SpotState], Batch]:
+    """A training that has collected one rollout."""
+    learner = new_learner(model or new_model(), config, {})
+    training = prepare_training(learner, of or problem(), config, Silent(), ONE_PROCESS)
+    collect_rollout(
+        learner.model, training.table, training.problem.environment, training.buffers, None,
+        learner.generator, FLOAT32,
+    )  # fmt: skip
+    return training, prepare_batch(training.buffers, config)
+
+
+def weights(model: ActorCritic) -> dict[str, torch.Tensor]:
+    """A copy of a network's weights."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def moved(model: ActorCritic, before: dict[str, torch.Tensor]) -> set[str]:
+    """Names of the tensors that are no longer what they were."""
+    return {n for n, tensor in model.state_dict().items() if not torch.equal(tensor, before[n])}
