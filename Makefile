@@ -32,3 +32,4 @@ ui: install $(DAGSTER_HOME)/dagster.yaml
 bench: install
 	$(VENV)/pip install --quiet --requirement benchmarks/requirements.lock
 	python -m benchmarks.backtest
+	python -m benchmarks.training

@@ -173,7 +173,7 @@ def prepare_training(
     processes: Processes,
 ) -> Training[State]:
     """The buffers and functions that every iteration uses again."""
-    model, device = learner.model, learner.totals.pnl.device
+    model, device = learner.model.eval(), learner.totals.pnl.device  # dropout is off throughout
     precision = pick_precision(device, amp=config.amp)
     chunk_steps = config.chunk_steps if model.is_recurrent else 1
     table = Table.prepare(model, problem.environment.features, precision)
@@ -353,9 +353,8 @@ def update_critic(training: Training[State], batch: Batch, log: UpdateLog) -> No
         for number, tiles in enumerate(tiling.shuffled(learner.generator), start=1):
             zero_gradients(learner)
             target = tiling.take(batch.returns, tiles)
-            (loss,) = training.update(
-                value_error, features[tiles].transpose(0, 1).flatten(1, 2), target
-            )
+            inputs = features[tiles].transpose(0, 1).flatten(1, 2)
+            (loss,) = training.update(value_error, inputs, target, training.precision)
             learner.guard.backward(loss)
             learner.guard.step(
                 {"value_loss": loss},
@@ -367,9 +366,13 @@ def update_critic(training: Training[State], batch: Batch, log: UpdateLog) -> No
             training.watcher.phase("critic", done, config.critic_epochs * tiling.minibatches)
 
 
-def value_error(model: ActorCritic, features: Tensor, target: Tensor) -> tuple[Tensor]:
+def value_error(
+    model: ActorCritic, features: Tensor, target: Tensor, precision: Precision
+) -> tuple[Tensor]:
     """Mean squared error of the value head on encoded features."""
-    return ((model.value(features) - target).square().mean(),)
+    with precision.autocast():
+        value = model.value(features)
+    return ((value - target).square().mean(),)
 
 
 @torch.no_grad()

@@ -214,7 +214,6 @@ def collect_rollout(
         take_step: `rollout_step`, or the same compiled.
         on_step: told after each step of how many.
     """
-    model.eval()
     num_steps, num_envs = buffers.reward.shape
     state, starts = environment.begin(
         position.state if position else None, num_envs, num_steps, generator

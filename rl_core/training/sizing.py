@@ -17,7 +17,7 @@ PRESETS: dict[VramPreset, dict[str, int]] = {
     "low": {"num_envs": 2_048, "rollout_steps": 128, "num_minibatches": 64},
 }
 ROLLOUT_BYTES = 33  # a step's row without its private features: see `Rollout`
-WORKING_BYTES = 64  # advantages, returns, their temporaries, and the trades' bookkeeping
+WORKING_BYTES = 180  # advantages, returns, their temporaries, and the trades' bookkeeping
 SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
 HEAD_BYTES = 200  # logits, log-probabilities, ratios, losses and their gradients
 
@@ -40,14 +40,15 @@ class MemoryNeed(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     rollout: int
-    minibatch: int
+    minibatch: int  # of the policy
+    features: int  # that the critic's extra epochs read; the policy's minibatch is gone by then
     network: int
     market: int
 
     @property
     def total(self) -> int:
         """All together."""
-        return self.rollout + self.minibatch + self.network + self.market
+        return self.rollout + max(self.minibatch, self.features) + self.network + self.market
 
 
 def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> MemoryNeed:
@@ -58,8 +59,6 @@ def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> Mem
     per_sample = ROLLOUT_BYTES + 4 * size.num_private + WORKING_BYTES
     if model.gru_layers:
         per_sample += math.ceil(model.gru_layers * width * 4 / config.chunk_steps)
-    if config.critic_epochs:
-        per_sample += 2 * width * value_bytes  # encoded once; joining the parts copies them
     if config.clone_kl_coefficient:
         per_sample += 2 * 4 * (5 + size.num_horizons)
 
@@ -76,6 +75,8 @@ def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> Mem
     return MemoryNeed(
         rollout=samples * per_sample,
         minibatch=samples // config.num_minibatches * per_row,
+        # joining the parts copies them
+        features=samples * 2 * width * value_bytes if config.critic_epochs else 0,
         network=size.parameters * 4 * 7,  # weights, gradients, two moments, best, clone, a copy
         market=size.table_rows * (shared * (4 + value_bytes) + 4 * size.num_horizons + 24),
     )

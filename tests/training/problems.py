@@ -8,7 +8,6 @@ from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows, al
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.distributed import ONE_PROCESS
-from rl_core.runtime.precision import Precision
 from rl_core.trading.costs import CostRates
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import Learner, new_learner
@@ -34,7 +33,6 @@ CONFIG = PPOConfig(
 )  # fmt: skip
 SMALL = ModelConfig(hidden_dim=32, head_dim=16)
 RECURRENT = ModelConfig(hidden_dim=32, head_dim=16, gru_layers=2)
-FLOAT32 = Precision("cpu")
 
 
 class Silent:
@@ -112,7 +110,7 @@ def one_rollout(
     training = prepare_training(learner, of or problem(), config, Silent(), ONE_PROCESS)
     collect_rollout(
         learner.model, training.table, training.problem.environment, training.buffers, None,
-        learner.generator, FLOAT32,
+        learner.generator, training.precision,
     )  # fmt: skip
     return training, prepare_batch(training.buffers, config)
 

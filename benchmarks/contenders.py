@@ -1,0 +1,197 @@
+"""What `make bench` measures: ours and the peers, each as a function that returns steps a second.
+
+A contender runs in a process of its own, so that nobody inherits another's threads, and counts
+environment steps with the learning that follows them; imports, compilation and a first rollout are
+not timed.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.peers import market
+from rl_core.envs.spot import SpotState, SpotWindows, allowed_starts
+from rl_core.models.actor_critic import ActorCritic
+from rl_core.models.config import ModelConfig
+from rl_core.runtime.compilation import compiled
+from rl_core.runtime.memory import keep_freed_memory
+from rl_core.training.config import PPOConfig
+from rl_core.training.learner import new_learner
+from rl_core.training.ppo import Problem, train_ppo
+from rl_core.training.ppo_figures import PPOIteration, Validation
+from rl_core.training.tracker import TradeSummary
+from rl_core.training.update import ReturnTargets
+
+CPU = torch.device("cpu")
+MLP = ModelConfig(hidden_dim=market.HIDDEN, head_dim=0, layer_norm=False, dropout=0.0)
+GRU = ModelConfig(hidden_dim=256, gru_layers=2, head_dim=128, dropout=0.0)
+PLAIN = PPOConfig(
+    num_envs=4096, rollout_steps=128, num_minibatches=32, critic_epochs=0,
+    critic_warmup_iterations=0, auxiliary_losses=False, amp=True, compile=True,
+)  # fmt: skip
+LONG = {"num_envs": 1024, "rollout_steps": 32, "num_minibatches": 2}
+FULL = {"auxiliary_losses": True, "critic_epochs": 4}
+WARM_UP, TIMED = 1, 4  # iterations
+
+
+class Rates:
+    """A watcher that keeps the time of each iteration."""
+
+    def __init__(self) -> None:
+        self.steps_per_second: list[float] = []
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        """Not shown."""
+
+    def iteration(self, figures: PPOIteration) -> None:
+        """Remember its rate."""
+        self.steps_per_second.append(figures.steps_per_second)
+
+    def summary(self, iteration: int, trades: TradeSummary) -> None:
+        """Not shown."""
+
+
+def environment(window: int) -> SpotWindows:
+    """The peers' market as our trainer's environment."""
+    of, params = market.torch_market()
+    return SpotWindows(of, params, allowed_starts(torch.arange(market.BARS - 1), window))
+
+
+def tollgate(epochs: int, shape: ModelConfig = MLP, **changes: object) -> float:
+    """The trainer as `tollgate ppo` runs it, without validation."""
+    keep_freed_memory()
+    settings = {**PLAIN.model_dump(), **changes, "epochs": epochs, "iterations": WARM_UP + TIMED}
+    config = PPOConfig.model_validate(settings)
+    horizons = ("1h", "24h") if config.auxiliary_losses else ()
+    targets = ReturnTargets(horizons, torch.randn(market.BARS, len(horizons)))
+    problem: Problem[SpotState] = Problem(
+        environment(config.rollout_steps), targets, market.INITIAL_CASH, unvalidated
+    )
+    torch.manual_seed(0)
+    model = ActorCritic(market.OBSERVATION, 3, len(horizons), shape)
+    watcher = Rates()
+    train_ppo(new_learner(model, config, {}), problem, config, watcher)
+    timed = watcher.steps_per_second[WARM_UP:]
+    return len(timed) / sum(1 / rate for rate in timed)
+
+
+def unvalidated(model: ActorCritic, iteration: int) -> Validation:
+    """The peers do not validate either."""
+    return Validation(iteration=iteration, score=None, figures={})
+
+
+def environment_alone(num_envs: int = 16_384, steps: int = 200, *, fused: bool) -> float:
+    """Account steps a second: fill, mark, reward, restart and the 34-feature observation."""
+    keep_freed_memory()
+    env = environment(market.WINDOW)
+    generator = torch.Generator().manual_seed(0)
+    state, _ = env.begin(None, num_envs, market.WINDOW, generator)
+    fresh = env.fresh(num_envs, market.WINDOW, generator)
+    category = torch.randint(3, (num_envs,), generator=generator)
+    strength = torch.rand(num_envs, generator=generator)
+
+    def advance(state: SpotState) -> tuple[SpotState, torch.Tensor, torch.Tensor]:
+        result = env.step(state, category, strength)
+        ended = result.terminated | result.truncated
+        after = env.restart(ended, result.state, fresh)
+        seen = env.observe(after)
+        return after, torch.cat([env.features[seen.row], seen.private], dim=-1), result.reward
+
+    run = compiled(advance, CPU, enabled=fused)
+    best = float("inf")
+    with torch.no_grad():
+        for _ in range(4):  # the first one compiles
+            started, now = time.perf_counter(), state
+            for _ in range(steps):
+                now, _, _ = run(now)
+            best = min(best, time.perf_counter() - started)
+    return num_envs * steps / best
+
+
+def sb3(epochs: int, num_envs: int, num_steps: int, batch: int) -> float:
+    """stable-baselines3."""
+    from benchmarks.peers.sb3_ppo import run_sb3
+
+    return run_sb3(num_envs * num_steps * 4, epochs, num_envs, num_steps, batch)
+
+
+def sb3_recurrent(epochs: int, num_envs: int, num_steps: int, batch: int) -> float:
+    """sb3-contrib."""
+    from benchmarks.peers.sb3_recurrent import run_sb3_recurrent
+
+    return run_sb3_recurrent(num_envs * num_steps, epochs, num_envs, num_steps, batch)
+
+
+def torchrl(epochs: int) -> float:
+    """TorchRL."""
+    from benchmarks.peers.torchrl_ppo import run_torchrl
+
+    return run_torchrl(4 * 1024 * market.WINDOW, epochs)
+
+
+def rejax(epochs: int) -> float:
+    """Rejax."""
+    from benchmarks.peers.rejax_ppo import run_rejax
+
+    return run_rejax(4 * 1024 * market.WINDOW, epochs)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One line of a table."""
+
+    name: str
+    run: Callable[[], float]
+
+
+def mlp(epochs: int) -> list[Contender]:
+    """MLP 34 -> 128 -> 128 with linear heads."""
+    return [
+        Contender("tollgate, --amp --compile", lambda: tollgate(epochs)),
+        Contender("tollgate, --amp", lambda: tollgate(epochs, compile=False)),
+        Contender("tollgate, float32", lambda: tollgate(epochs, compile=False, amp=False)),
+        Contender("stable-baselines3, 16 envs, batch 1,024", lambda: sb3(epochs, 16, 1024, 1024)),
+        Contender(
+            "stable-baselines3, 1,024 envs, batch 4,096", lambda: sb3(epochs, 1024, 128, 4096)
+        ),
+        Contender("TorchRL, 1,024 envs", lambda: torchrl(epochs)),
+        Contender("rejax (JAX), 1,024 envs, two trunks", lambda: rejax(epochs)),
+    ]
+
+
+def recurrent(epochs: int) -> list[Contender]:
+    """Two GRU layers of 256, 0.93M parameters; the peer's LSTM has 0.86M."""
+    return [
+        Contender("tollgate, --amp --compile", lambda: tollgate(epochs, GRU, **LONG)),
+        Contender(
+            "tollgate, float32", lambda: tollgate(epochs, GRU, **LONG, compile=False, amp=False)
+        ),
+        Contender(
+            "RecurrentPPO, 16 envs, batch 1,024", lambda: sb3_recurrent(epochs, 16, 1024, 1024)
+        ),
+        Contender(
+            "RecurrentPPO, 512 envs x 32, batch 4,096",
+            lambda: sb3_recurrent(epochs, 512, 32, 4096),
+        ),
+    ]
+
+
+TABLES: dict[str, list[Contender]] = {
+    "PPO, MLP 34->128->128, 4 epochs": mlp(4),
+    "PPO, MLP 34->128->128, 1 epoch": mlp(1),
+    "PPO, GRU 2x256, 4 epochs": recurrent(4),
+    "PPO, GRU 2x256, 1 epoch": recurrent(1),
+    "environment alone, 16,384 accounts, observations included": [
+        Contender("tollgate, compiled", lambda: environment_alone(fused=True)),
+        Contender("tollgate", lambda: environment_alone(fused=False)),
+    ],
+    "PPO as btc_spot trains: LayerNorm, heads of 64, return heads, 4 + 4 epochs": [
+        Contender("tollgate, --amp --compile", lambda: tollgate(4, ModelConfig(), **FULL)),
+        Contender(
+            "tollgate, float32",
+            lambda: tollgate(4, ModelConfig(), **FULL, compile=False, amp=False),
+        ),
+    ],
+}

@@ -1,0 +1,1 @@
+"""Other PPO implementations on the same market, network and number of epochs."""
