@@ -7,7 +7,13 @@ import numpy as np
 
 from rl_core.chain import CHAIN
 from rl_core.chain.bc_policy import demonstrations
-from rl_core.chain.ppo_run import Trained, TrainingOptions, run_ppo, training_folder
+from rl_core.chain.ppo_run import (
+    Trained,
+    TrainingOptions,
+    forget_checkpoints,
+    run_ppo,
+    training_folder,
+)
 from rl_core.chain.training_log import TIMINGS
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
@@ -15,7 +21,6 @@ from rl_core.desk import DeskConfig
 from rl_core.evaluation.learning_plot import plot_learning
 from rl_core.models.policy_file import Policy, load_policy, save_policy
 from rl_core.registry.lake import Artifact
-from rl_core.runtime.checkpoint import remove_checkpoints
 from rl_core.runtime.files import write_json
 from rl_core.training.cloning import cloning_scores
 
@@ -49,7 +54,7 @@ def build_ppo_policy(
         metadata |= figures(work, trained, options)
         rates = [each.steps_per_second for each in learner.history]
         timings["steps_per_second"] = float(np.median(rates))
-    remove_checkpoints(training_folder(work))
+    forget_checkpoints(training_folder(work), trained.run)
     return work.lake.load("ppo_policy")
 
 

@@ -1,6 +1,7 @@
 """How `ppo_policy` is trained: from which policy, on which market, and on from which checkpoint."""
 
 import copy
+import shutil
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,20 +25,23 @@ from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.policy_file import Policy, PolicySpec, load_policy, new_model
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.runtime.checkpoint import (
-    KEPT,
+    FACTS,
+    checkpoints,
     interrupted_name,
     load_checkpoint,
     newest_checkpoint,
     periodic_name,
-    remove_checkpoints,
+    remove_old,
     save_checkpoint,
 )
 from rl_core.runtime.distributed import ONE_PROCESS, Processes
+from rl_core.runtime.files import read_json
 from rl_core.runtime.memory import memory_limit
 from rl_core.runtime.precision import pick_precision
 from rl_core.runtime.shutdown import StopRequest
 from rl_core.trading.performance import Performance
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
+from rl_core.training.minibatches import Tiling
 from rl_core.training.ppo import Problem, train_ppo
 from rl_core.training.ppo_figures import Validation
 from rl_core.training.sizing import ProblemSize, fitted
@@ -69,6 +73,7 @@ class Trained:
     learner: Learner
     spec: PolicySpec
     started_from: str
+    run: dict[str, Any]
     config: DeskConfig
     log: TrainingLog
 
@@ -113,7 +118,7 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         )  # fmt: skip
     if not is_done:
         raise interruption(work, options)
-    return Trained(learner, policy.spec, started_from, desk, log)
+    return Trained(learner, policy.spec, started_from, run, desk, log)
 
 
 def training_folder(work: Workplace) -> Path:
@@ -163,7 +168,11 @@ def starting_policy(
 def fitting_desk(
     work: Workplace, policy: Policy, options: TrainingOptions, say: Callable[[str], None]
 ) -> DeskConfig:
-    """The desk with settings that fit into memory; each that was lowered is said."""
+    """The desk with settings that fit into memory; each that was lowered is said.
+
+    Raises:
+        TollgateError: a rollout of these settings does not split into equal minibatches.
+    """
     bars = work.lake.load("bars").metadata["rows"]
     size = ProblemSize(
         parameters=sum(parameter.numel() for parameter in policy.model.parameters()),
@@ -176,6 +185,8 @@ def fitting_desk(
     ppo, lowered = fitted(work.desk.ppo, policy.spec.model, size, limit)
     for warning in lowered:
         say(f"ppo: warning: {warning}")
+    chunk_steps = ppo.chunk_steps if policy.model.is_recurrent else 1
+    Tiling.of(ppo.rollout_steps, ppo.num_envs, chunk_steps, ppo.num_minibatches)
     return work.desk.model_copy(update={"ppo": ppo})
 
 
@@ -351,8 +362,16 @@ def keep(
                 {**learner.facts(), "run": dict(run)},
             )  # fmt: skip
             log.line(f"ppo: saved {path}")
-            remove_checkpoints(folder, keep_last=KEPT)
+            remove_old(folder)
     return is_stopping and not is_done
+
+
+def forget_checkpoints(folder: Path, run: Mapping[str, Any]) -> None:
+    """Remove the checkpoints of a training that is done, and of no other."""
+    for path in checkpoints(folder):
+        facts = path / FACTS
+        if facts.is_file() and read_json(facts)["facts"].get("run") == run:
+            shutil.rmtree(path)
 
 
 def tensors_of_rank(tensors: Mapping[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:

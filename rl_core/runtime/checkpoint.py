@@ -98,10 +98,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
 
 
-def remove_checkpoints(folder: Path, keep_last: int = 0) -> None:
-    """Remove what is no longer needed: all, or all but the last few that were due."""
-    obsolete = (
-        checkpoints(folder) if not keep_last else sorted(folder.glob(PATTERNS[0]))[:-keep_last]
-    )
-    for directory in obsolete:
+def remove_old(folder: Path) -> None:
+    """Remove all but the last few of those that were due."""
+    for directory in sorted(folder.glob(PATTERNS[0]))[:-KEPT]:
         shutil.rmtree(directory)

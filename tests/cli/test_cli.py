@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,15 +30,25 @@ class Shell:
     def write_desk(self, name: str, text: str) -> None:
         (self.desks / f"{name}.yaml").write_text(text)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "TOLLGATE_DESKS": str(self.desks),
             "TOLLGATE_DATA": str(self.data),
         }
+
+    def run(
+        self, *arguments: str, launcher: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
+            [sys.executable, *launcher, "-m", "rl_core.cli", *arguments],
+            capture_output=True, text=True, check=False, env=self.environment(),
+        )  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-m", "rl_core.cli", *arguments],
-            capture_output=True, text=True, check=False, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=self.environment(),
         )  # fmt: skip
 
     def json(self, *arguments: str) -> dict[str, object]:
@@ -262,3 +273,96 @@ def test_a_missing_folder_of_desks_is_one_line(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     shell.desks = tmp_path / "gone"
     assert "TOLLGATE_DESKS must be a folder" in shell.refused("desks")
+
+
+TRAINING_FLAGS = {
+    "bc": "--epochs --batch-size --lr --hidden-dim --num-layers --dropout --weight-decay --seed "
+    "--seeds --class-balance --focal-gamma --noise --risk-head --return-weight --n-gru-layers",
+    "ppo": "--timesteps --episodes --iterations --hidden-dim --n-gru-layers --dropout "
+    "--critic-epochs --gae-lambda --ent-coef --lr-annealing --initial-lr --final-lr --target-kl "
+    "--value-clip --clone-kl --high-vram --low-vram --max-vram-gpu0 --max-vram-gpu1 --amp "
+    "--compile --multi-gpu --resume --checkpoint --allow-fresh --verbose --quiet "
+    "--train-heads-only --mode",
+}
+
+
+@pytest.mark.parametrize("command", ["bc", "ppo"])
+def test_training_flags_are_explained(command: str, tmp_path: Path) -> None:
+    text = Shell(tmp_path).run(command, "--help").stdout
+    missing = [flag for flag in TRAINING_FLAGS[command].split() if flag not in text]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bc", "--seed", "1", "--seeds", "1,2"), "--seed and --seeds must not both be given"),
+        (("bc", "--seeds", "1,two"), "--seeds must be whole numbers, 42,123,456, was 1,two"),
+        (("bc", "--seeds", "1,1"), "seeds must differ and be >= 0, was [1, 1]"),
+        (("ppo", "-q", "-v"), "--verbose and --quiet must not both be given"),
+        (("ppo", "--high-vram", "--low-vram"), "must not both be given"),
+        (("ppo", "--multi-gpu"), "--multi-gpu must find at least 2 GPUs, was 0"),
+        (("ppo", "--resume"), "--resume must find a checkpoint in"),
+        (("ppo", "--checkpoint", "none"), "none/checkpoint.json must exist, was missing"),
+        (("ppo", "--lr-annealing", "--final-lr", "1"), "must be at most the initial one"),
+        (("ppo", "--num-minibatches", "7"), "a rollout must split evenly"),
+        (("ppo", "--hidden-dim", "64"), "of shape (32, 34) for (64, 34)"),
+        (("ppo", "--mode", "incremental"), "must have a champion model, was none"),
+    ],
+)
+def test_a_wrong_training_flag_is_one_line(
+    trained: Shell, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in trained.refused(*arguments, "--desk", "mine")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_killed_training_resumes_to_the_weights_of_one_that_was_not(
+    trained: Shell, signum: signal.Signals, code: int
+) -> None:
+    arguments = ("ppo", "--desk", "mine", "--iterations", "20")
+    assert trained.run(*arguments).returncode == 0
+    policy = trained.data / "lake" / "mine" / "ppo_policy" / "policy.safetensors"
+    whole = policy.read_bytes()
+    with trained.start(*arguments) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "iteration 5/20" in line:
+                process.send_signal(signum)
+                break
+        rest = process.stderr.read()
+        assert process.wait(60) == code
+    assert "was interrupted and saved" in rest
+    assert list((trained.data / "training" / "mine").glob("model_interrupted_*"))
+    resumed = trained.run(*arguments, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming from model_interrupted_" in resumed.stderr
+    assert "iteration 4/20" not in resumed.stderr
+    assert policy.read_bytes() == whole
+
+
+def test_a_second_signal_quits_at_once(trained: Shell) -> None:
+    before = trained.files()
+    with trained.start("ppo", "--desk", "mine", "--iterations", "100000") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "iteration 2/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) in {130, 143}
+    gone = set(before) - set(trained.files())
+    assert not gone  # the sealed policy is what it was
+
+
+def test_two_processes_train_one_policy(trained: Shell) -> None:
+    result = trained.run(
+        "ppo", "--desk", "mine", "--iterations", "2", "--device", "cpu", "--multi-gpu",
+        launcher=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    history = json.loads(
+        (trained.data / "lake" / "mine" / "ppo_policy" / "history.json").read_text()
+    )
+    assert history[-1]["env_steps"] == 3 * 2 * 64 * 32  # both processes' accounts
+    assert result.stderr.count("iteration 2/2") == 1  # the first alone speaks

@@ -61,3 +61,31 @@ def test_inputs_are_standardised_by_the_rows_they_were_fitted_on() -> None:
 def test_the_encoder_is_as_deep_as_configured(layers: int) -> None:
     model = ActorCritic(34, 3, 0, ModelConfig(encoder_layers=layers), has_strength=False)
     assert sum(isinstance(m, torch.nn.Linear) for m in model.encoder.modules()) == layers
+
+
+def test_attention_stands_beside_the_features_and_sees_them_all() -> None:
+    model = ActorCritic(6, 3, 0, ModelConfig(attention_dim=8), has_strength=False).eval()
+    first = model.encoder.mlp[0]
+    assert isinstance(first, torch.nn.Linear)
+    assert first.in_features == 6 + 8
+    attention = model.encoder.attention
+    assert attention is not None
+    seen = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    changed = seen.clone()
+    changed[:, 5] += 1
+    assert torch.equal(attention(seen)[:, :6], seen)
+    assert not torch.allclose(attention(seen)[:, 6:], attention(changed)[:, 6:])
+    # whether time steps come as one block or not
+    together = attention(torch.stack([seen, changed]))
+    torch.testing.assert_close(together[1], attention(changed))
+
+
+def test_layer_norm_linear_heads_and_the_risk_head_follow_the_config() -> None:
+    plain = ActorCritic(34, 3, 2, ModelConfig(layer_norm=False, head_dim=0, dropout=0.0))
+    assert not any(isinstance(m, torch.nn.LayerNorm) for m in plain.modules())
+    # 34 -> 128 -> 128, four policy outputs, a value, two returns, one spread
+    assert count(plain) == 34 * 128 + 128 + 128 * 128 + 128 + 129 * 4 + 129 + 129 * 2 + 1
+    assert plain(torch.zeros(5, 34)).risk is None
+    risky = ActorCritic(34, 3, 2, ModelConfig(risk_head=True))(torch.zeros(5, 34))
+    assert risky.risk is not None
+    assert risky.risk.shape == (5, 3)

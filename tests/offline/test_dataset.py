@@ -19,7 +19,7 @@ from rl_core.features.state import STATE_NAMES
 from rl_core.market.bars import nanoseconds
 from rl_core.market.simulated import simulate_bars
 from rl_core.market.splits import split_bars
-from rl_core.offline.dataset import build_dataset
+from rl_core.offline.dataset import build_dataset, regime_to_come
 from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows, rows_per_mode
 from rl_core.offline.validation import CHECK_NAMES
 from tests.conftest import small_desk
@@ -210,3 +210,10 @@ def test_a_row_that_was_left_out_or_stands_twice_is_found(work: Workplace) -> No
             assert "90" in failed.detail
     finally:
         path.write_bytes(intact)
+
+
+def test_the_regime_to_come_is_looked_up_by_time_among_the_given_rows() -> None:
+    times = pd.to_datetime(["2020-01-01 00:00", "2020-01-01 01:00", "2020-01-01 03:00"], utc=True)
+    rows = pd.DataFrame({"timestamp": times, "regime": np.array([0, 2, 1], dtype=np.int8)})
+    assert regime_to_come(rows, "1h").tolist() == [2, -1, -1]  # two o'clock is missing
+    assert regime_to_come(rows, "3h").tolist() == [1, -1, -1]

@@ -16,7 +16,7 @@ from rl_core.runtime.checkpoint import (
     load_checkpoint,
     newest_checkpoint,
     periodic_name,
-    remove_checkpoints,
+    remove_old,
     save_checkpoint,
 )
 
@@ -70,8 +70,6 @@ def test_the_last_due_ones_are_kept(tmp_path: Path) -> None:
     for step in range(10, 60, 10):
         save(tmp_path, periodic_name(step), step)
     stopped = save(tmp_path, "model_interrupted_20260102_030405", 55)
-    remove_checkpoints(tmp_path, keep_last=3)
+    remove_old(tmp_path)
     assert [load_checkpoint(p)[0].step for p in checkpoints(tmp_path)] == [30, 40, 50, 55]
     assert stopped.is_dir()
-    remove_checkpoints(tmp_path)
-    assert checkpoints(tmp_path) == []

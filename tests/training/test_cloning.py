@@ -8,8 +8,17 @@ import torch
 from rl_core.errors import TollgateError
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
-from rl_core.training.cloning import CloningEpoch, Demonstrations, clone_behaviour, cloning_scores
+from rl_core.training.cloning import (
+    CloningEpoch,
+    Demonstrations,
+    add_noise,
+    class_weights,
+    clone_behaviour,
+    cloning_scores,
+    windows,
+)
 from rl_core.training.config import CloningConfig
+from rl_core.training.overfitting import overfitting_report
 
 SMALL = ModelConfig(hidden_dim=32, head_dim=16, dropout=0.0)
 
@@ -120,3 +129,138 @@ def test_a_poisoned_row_changes_nothing_and_is_counted() -> None:
         TollgateError, match="must be finite, was not in loss, gradients for 8 updates"
     ):
         clone_behaviour(model, rows, demonstrations(32, 1), few, 42, lambda _: None)
+
+
+def imbalanced(rows: int, seed: int) -> Demonstrations:
+    """Nine rows in ten are HOLD, and the features tell the orders only dimly."""
+    rows_of = demonstrations(rows, seed)
+    generator = torch.Generator().manual_seed(seed + 100)
+    is_order = torch.rand(rows, generator=generator) < 0.1
+    side = 1 + (torch.rand(rows, generator=generator) < 0.5).long()
+    actions = torch.where(is_order, side, 0)
+    states = rows_of.states.clone()
+    states[:, 0] = (actions == 1) * 1.0 - (actions == 2) * 1.0
+    states[:, 0] += 0.6 * torch.randn(rows, generator=generator)
+    return replace(rows_of, actions=actions, states=states)
+
+
+@pytest.mark.parametrize("remedy", ["weighted", "sampler"])
+def test_balancing_finds_the_rare_actions(remedy: str) -> None:
+    recall: dict[str, float] = {}
+    for balance in ("none", remedy):
+        config = CloningConfig(epochs=4, class_balance=balance, patience_epochs=99)  # type: ignore[arg-type]
+        torch.manual_seed(0)
+        model = ActorCritic(34, 3, 1, SMALL)
+        best, history = clone_behaviour(
+            model, imbalanced(3000, 0), imbalanced(1000, 1), config, 42, lambda _: None
+        )
+        recall[balance] = history[best - 1].validation.balanced_accuracy
+    assert recall[remedy] > recall["none"] + 0.05
+
+
+def test_class_weights_by_hand() -> None:
+    actions = torch.tensor([0] * 872 + [1] * 312 + [2] * 269)
+    # total / (3 x count)
+    assert class_weights(actions, 3).tolist() == pytest.approx([0.5554, 1.5524, 1.8005], abs=1e-4)
+    assert class_weights(torch.tensor([0, 0, 1]), 3)[2].item() == 0.0  # never seen, never weighed
+
+
+def test_focal_loss_trains_and_plain_imitation_loss_is_reported() -> None:
+    config = CloningConfig(epochs=8, batch_size=32, class_balance="focal")
+    _, best, history = clone(config)
+    kept = history[best - 1].validation
+    assert kept.loss < kept.imitation_loss + 0.2 * sum(kept.return_losses)
+    assert kept.accuracy > 0.6
+
+
+def test_the_risk_head_learns_the_regime_to_come_and_ignores_the_unknown() -> None:
+    shape = SMALL.model_copy(update={"risk_head": True})
+    _, best, history = clone(CloningConfig(epochs=12, batch_size=32, risk_weight=1.0), shape)
+    known = history[best - 1].validation.risk_accuracy
+    assert known is not None
+    assert known > 0.85  # the commonest class has 0.66
+    assert clone(CloningConfig(epochs=1))[2][0].validation.risk_accuracy is None
+
+
+def test_noise_touches_market_features_alone_and_leaves_the_dataset_as_it_is() -> None:
+    model, rows = ActorCritic(34, 3, 1, SMALL), demonstrations(4000, 0)
+    model.standardiser.scale.fill_(2.0)
+    generator = torch.Generator().manual_seed(0)
+    noisy = add_noise(model, rows.states, CloningConfig(noise=0.1), generator)
+    added = noisy - rows.states
+    assert added[:, :30].std().item() == pytest.approx(0.2, rel=0.02)
+    assert not added[:, 30:].any()
+    assert torch.equal(rows.states, demonstrations(4000, 0).states)
+    assert add_noise(model, rows.states, CloningConfig(), generator) is rows.states
+
+
+def test_a_recurrent_clone_learns_what_only_memory_can_tell() -> None:
+    def remembered(count: int, seed: int) -> Demonstrations:
+        """The action follows the first feature of the row before."""
+        rows = demonstrations(count, seed)
+        before = torch.cat([torch.zeros(1), rows.states[:-1, 0]])
+        actions = (before > 0.5) * 1 + (before < -0.5) * 2
+        return replace(rows, actions=torch.where(rows.starts, 0, actions))
+
+    accuracy: list[float] = []
+    for layers in (0, 1):
+        torch.manual_seed(0)
+        model = ActorCritic(34, 3, 1, SMALL.model_copy(update={"gru_layers": layers}))
+        config = CloningConfig(epochs=25, learning_rate=3e-3, patience_epochs=25)
+        best, history = clone_behaviour(
+            model, remembered(4000, 0), remembered(1000, 1), config, 42, lambda _: None
+        )
+        accuracy.append(history[best - 1].validation.accuracy)
+    assert accuracy[0] < 0.5
+    assert accuracy[1] > 0.8
+
+
+def test_windows_cover_every_row_and_only_recurrent_networks_have_long_ones() -> None:
+    config, cpu = CloningConfig(sequence_bars=32), torch.device("cpu")
+    plain = windows(ActorCritic(34, 3, 1, SMALL), 100, config, cpu)
+    assert plain.shape == (1, 100)
+    recurrent = SMALL.model_copy(update={"gru_layers": 1})
+    long = windows(ActorCritic(34, 3, 1, recurrent), 100, config, cpu)
+    assert long.shape == (32, 4)
+    assert set(long.flatten().tolist()) == set(range(100))
+    assert (long.diff(dim=0) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "is_overfit"),
+    [(0.1, 0.25, 0.9, 0.85, False), (0.1, 0.31, 0.9, 0.85, True), (0.1, 0.2, 0.95, 0.84, True)],
+)
+def test_the_overfitting_report_advises_what_is_not_in_use_yet(
+    train_loss: float,
+    validation_loss: float,
+    train_accuracy: float,
+    validation_accuracy: float,
+    is_overfit: bool,
+) -> None:
+    _, _, history = clone(CloningConfig(epochs=1))
+    scores = history[0].train
+    epoch = history[0].model_copy(
+        update={
+            "train": scores.model_copy(
+                update={"imitation_loss": train_loss, "accuracy": train_accuracy}
+            ),
+            "validation": scores.model_copy(
+                update={"imitation_loss": validation_loss, "accuracy": validation_accuracy}
+            ),
+        }
+    )
+    config, shape = CloningConfig(noise=0.1), ModelConfig(dropout=0.3, encoder_layers=1)
+    report = overfitting_report(1, [epoch], 1000, config, shape)
+    assert report.is_overfit is is_overfit
+    advice = " ".join(report.advice)
+    for flag, is_advised in (
+        ("--weight-decay", True), ("--hidden-dim", True), ("more data", True),
+        ("--dropout", False), ("--noise", False), ("--num-layers", False),
+    ):  # fmt: skip
+        assert (flag in advice) is (is_advised and is_overfit)
+
+
+@pytest.mark.parametrize(("seeds", "was"), [((1, 1), r"\[1, 1\]"), ((-1,), r"\[-1\]")])
+def test_seeds_must_differ(seeds: tuple[int, ...], was: str) -> None:
+    with pytest.raises(ValueError, match=f"seeds must differ and be >= 0, was {was}"):
+        CloningConfig(seeds=seeds)

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from rl_core.training.losses import masked_huber_loss, ppo_policy_loss, strength_loss
+from rl_core.training.losses import (
+    focal_loss,
+    masked_huber_loss,
+    ppo_policy_loss,
+    strength_loss,
+    value_loss,
+)
 
 
 def test_the_clipped_surrogate_by_hand() -> None:
@@ -57,3 +63,27 @@ def test_strength_is_imitated_on_orders_only() -> None:
     is_order = torch.tensor([True, False, True])
     assert strength_loss(logit, strength, is_order).item() == pytest.approx((0.16 + 0.04) / 2)
     assert strength_loss(logit, strength, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+
+
+def test_value_clipping_takes_the_worse_of_value_and_clipped_value() -> None:
+    value, old = torch.tensor([2.0, 0.4]), torch.tensor([0.0, 0.0])
+    target = torch.tensor([3.0, 1.0])
+    assert value_loss(value, old, target, clip=None).item() == pytest.approx((1 + 0.36) / 2)
+    # clipped to 0.5 and 0.4: errors 2.5 and 0.6 squared, the larger of each pair
+    assert value_loss(value, old, target, clip=0.5).item() == pytest.approx((6.25 + 0.36) / 2)
+
+
+def test_focal_loss_by_hand() -> None:
+    logits = torch.tensor([[0.8, 0.2], [0.4, 0.6]]).log()
+    actions = torch.tensor([0, 0])
+    # (1 - p)^2 times -ln p of p = 0.8 and 0.4
+    expected = (0.04 * 0.2231436 + 0.36 * 0.9162907) / 2
+    assert focal_loss(logits, actions, 2.0).item() == pytest.approx(expected, rel=1e-5)
+    plain = (0.2231436 + 0.9162907) / 2
+    assert focal_loss(logits, actions, 0.0).item() == pytest.approx(plain, rel=1e-5)
+
+
+def test_huber_over_two_processes_divides_by_the_mean_count() -> None:
+    prediction, target = torch.zeros(2, 1), torch.tensor([[1.0], [torch.nan]])
+    loss = masked_huber_loss(prediction, target, 1.0, lambda count: (count + 3) / 2)
+    assert loss.item() == pytest.approx(0.5 / 2)
