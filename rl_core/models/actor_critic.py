@@ -2,7 +2,8 @@
 
 Encoder -> policy head (categories, and a strength if the desk has one), value head, one linear
 return head per horizon in standardised units, and an optional risk head. Nothing is clamped inside
-the graph; what the heads say is float32, whatever the precision of the encoder.
+the graph. Under autocast the return and risk heads still run in float32, and what the policy and
+value heads say becomes float32 before anything is made of it.
 Shapes: L time steps, N rows, F features, A actions, H horizons, D hidden width, G GRU layers.
 """
 
@@ -85,7 +86,7 @@ class ActorCritic(nn.Module):
 
     def heads(self, features: Tensor, memory: Tensor | None = None) -> Heads:
         """All heads for encoded features, (..., D)."""
-        policy = _in_float32(self.policy_head, features)
+        policy = self.policy_head(features).float()
         return Heads(
             logits=policy[..., : self.num_actions],
             strength=policy[..., self.num_actions] if self.has_strength else None,
@@ -97,7 +98,7 @@ class ActorCritic(nn.Module):
 
     def value(self, features: Tensor) -> Tensor:
         """(..., D) -> (...)."""
-        return _in_float32(self.value_head, features).squeeze(-1)
+        return self.value_head(features).float().squeeze(-1)
 
     def standardised_returns(self, features: Tensor) -> Tensor:
         """(..., D) -> (..., H); empty when the network has no return heads."""
@@ -121,14 +122,6 @@ def _head(config: ModelConfig, outputs: int) -> nn.Sequential:
         *norm,
         nn.Linear(config.head_dim, outputs),
     )
-
-
-def _in_float32(head: nn.Sequential, features: Tensor) -> Tensor:
-    """A head whose hidden layer may run in low precision, and whose output never does."""
-    *hidden, last = head
-    for layer in hidden:
-        features = layer(features)
-    return _linear_in_float32(last, features)
 
 
 def _linear_in_float32(layer: nn.Module, features: Tensor) -> Tensor:
