@@ -31,7 +31,7 @@ PLAIN = PPOConfig(
     num_envs=4096, rollout_steps=128, num_minibatches=32, critic_epochs=0,
     critic_warmup_iterations=0, auxiliary_losses=False, amp=True, compile=True,
 )  # fmt: skip
-LONG = {"num_envs": 1024, "rollout_steps": 32, "num_minibatches": 2}
+LONG = {"num_envs": 2048, "rollout_steps": 32, "num_minibatches": 2}
 FULL = {"auxiliary_losses": True, "critic_epochs": 4}
 WARM_UP, TIMED = 1, 4  # iterations
 

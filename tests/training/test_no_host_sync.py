@@ -1,0 +1,77 @@
+"""Nothing in a rollout or an update waits for the device.
+
+Every operator that must bring a value to the host, or whose result has a shape that hangs on one,
+is forbidden while a rollout and all three updates run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rl_core.models.config import ModelConfig
+from rl_core.runtime.distributed import ONE_PROCESS
+from rl_core.training.learner import new_learner
+from rl_core.training.ppo import (
+    prepare_batch,
+    prepare_training,
+    update_critic,
+    update_policy,
+    update_return_heads,
+)
+from rl_core.training.ppo_figures import UpdateLog
+from rl_core.training.rollout import collect_rollout
+from tests.training.problems import CONFIG, RECURRENT, SMALL, Silent, new_model, problem
+
+HOST_SYNCS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal"}
+
+
+class NoHostSync(TorchDispatchMode):
+    """Raises where a GPU would make the host wait."""
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        name = func.name().split(".")[0]
+        is_masked = name == "aten::index" and any(
+            each is not None and each.dtype == torch.bool for each in args[1]
+        )
+        if name in HOST_SYNCS or is_masked:
+            raise AssertionError(f"host sync: {name}")
+        return func(*args, **(kwargs or {}))
+
+
+def one_iteration(shape: ModelConfig) -> UpdateLog:
+    """A rollout and all three kinds of update."""
+    learner = new_learner(new_model(shape), CONFIG, {})
+    training = prepare_training(learner, problem(), CONFIG, Silent(), ONE_PROCESS)
+    collect_rollout(
+        learner.model, training.table, training.problem.environment, training.buffers, None,
+        learner.generator, training.precision,
+    )  # fmt: skip
+    batch, log = prepare_batch(training.buffers, CONFIG), UpdateLog.empty()
+    update_policy(training, batch, 1, log)
+    update_critic(training, batch, log)
+    update_return_heads(training, batch, log)
+    learner.totals = learner.totals.add(batch.rollout)
+    return log
+
+
+@pytest.mark.parametrize("shape", [SMALL, RECURRENT])
+def test_a_rollout_and_its_updates_never_ask_for_a_value(shape: ModelConfig) -> None:
+    with NoHostSync():
+        log = one_iteration(shape)
+    assert len(log.losses) == CONFIG.epochs * CONFIG.num_minibatches
+
+
+def test_asking_for_one_is_noticed() -> None:
+    value, flags = torch.zeros(()), torch.zeros(3, dtype=torch.bool)
+    for ask in (value.item, lambda: bool(value > 0), lambda: flags[flags], flags.nonzero):
+        with NoHostSync(), pytest.raises(AssertionError, match="host sync"):
+            ask()
