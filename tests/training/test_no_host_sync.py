@@ -47,26 +47,21 @@ class NoHostSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def one_iteration(shape: ModelConfig) -> UpdateLog:
-    """A rollout and all three kinds of update."""
-    learner = new_learner(new_model(shape), CONFIG, {})
-    training = prepare_training(learner, problem(), CONFIG, Silent(), ONE_PROCESS)
-    collect_rollout(
-        learner.model, training.table, training.problem.environment, training.buffers, None,
-        learner.generator, training.precision,
-    )  # fmt: skip
-    batch, log = prepare_batch(training.buffers, CONFIG), UpdateLog.empty()
-    update_policy(training, batch, 1, log)
-    update_critic(training, batch, log)
-    update_return_heads(training, batch, log)
-    learner.totals = learner.totals.add(batch.rollout)
-    return log
-
-
 @pytest.mark.parametrize("shape", [SMALL, RECURRENT])
 def test_a_rollout_and_its_updates_never_ask_for_a_value(shape: ModelConfig) -> None:
+    learner = new_learner(new_model(shape), CONFIG, {})
+    training = prepare_training(learner, problem(), CONFIG, Silent(), ONE_PROCESS)
+    log = UpdateLog.empty()
     with NoHostSync():
-        log = one_iteration(shape)
+        collect_rollout(
+            learner.model, training.table, training.problem.environment, training.buffers, None,
+            learner.generator, training.precision,
+        )  # fmt: skip
+        batch = prepare_batch(training.buffers, CONFIG)
+        update_policy(training, batch, 1, log)
+        update_critic(training, batch, log)
+        update_return_heads(training, batch, log)
+        learner.totals = learner.totals.add(batch.rollout)
     assert len(log.losses) == CONFIG.epochs * CONFIG.num_minibatches
 
 
