@@ -4,6 +4,7 @@ Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -109,20 +110,21 @@ class DeskConfig(BaseModel):
         """Every setting, defaults included, as JSON."""
         return self.model_dump(mode="json")
 
-    def with_settings(self, settings: dict[str, Any]) -> Self:
+    def with_settings(self, settings: dict[str, Any], cleared: Sequence[str] = ()) -> Self:
         """A copy with some settings replaced and everything validated again.
 
         Args:
             settings: dotted path -> value, such as `{"ppo.iterations": 20}`; None is left out.
+            cleared: dotted paths that become None first.
         """
         changed = self.resolved()
-        for path, value in settings.items():
-            if value is not None:
-                *parents, leaf = path.split(".")
-                branch = changed
-                for parent in parents:
-                    branch = branch[parent]
-                branch[leaf] = value
+        given = [(path, value) for path, value in settings.items() if value is not None]
+        for path, value in [*((path, None) for path in cleared), *given]:
+            *parents, leaf = path.split(".")
+            branch = changed
+            for parent in parents:
+                branch = branch[parent]
+            branch[leaf] = value
         return validated(type(self), changed, "the command line")
 
 

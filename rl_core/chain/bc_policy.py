@@ -14,6 +14,7 @@ from rl_core.models.vote import vote
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
+from rl_core.trading.accounts import HOLD
 from rl_core.training.cloning import (
     CloningEpoch,
     Demonstrations,
@@ -119,7 +120,8 @@ def ensemble_figures(
 ) -> dict[str, Any]:
     """How the seeds' majority vote imitates the teacher, beside each seed alone."""
     heads = [split_heads(clone.policy.model.eval(), rows, config) for clone in clones]
-    action, _ = vote(heads)
+    action, strength = vote(heads)
+    is_order = (rows.actions != HOLD) & (action == rows.actions)
     num_actions = heads[0].logits.shape[-1]
     confusion = confusion_matrix(action, rows.actions, num_actions)
     occurrences = confusion.sum(dim=1)
@@ -128,6 +130,7 @@ def ensemble_figures(
         "seeds": [clone.seed for clone in clones],
         "accuracy": float((action == rows.actions).float().mean()),
         "balanced_accuracy": float(recall.mean()),
+        "strength_error": float((strength - rows.strengths)[is_order].abs().mean()),
         "accuracy_by_seed": {str(clone.seed): clone.kept.validation.accuracy for clone in clones},
     }
 

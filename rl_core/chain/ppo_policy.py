@@ -7,20 +7,16 @@ import numpy as np
 
 from rl_core.chain import CHAIN
 from rl_core.chain.bc_policy import demonstrations
-from rl_core.chain.ppo_run import (
-    Trained,
-    TrainingOptions,
-    forget_checkpoints,
-    run_ppo,
-    training_folder,
-)
+from rl_core.chain.ppo_checkpoints import TrainingOptions
+from rl_core.chain.ppo_run import Trained, run_ppo
 from rl_core.chain.training_log import TIMINGS
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
 from rl_core.evaluation.learning_plot import plot_learning
-from rl_core.models.policy_file import Policy, load_policy, save_policy
+from rl_core.models.policy_file import Policy, save_policy
 from rl_core.registry.lake import Artifact
+from rl_core.runtime.checkpoint import remove_checkpoints
 from rl_core.runtime.files import write_json
 from rl_core.training.cloning import cloning_scores
 
@@ -54,7 +50,7 @@ def build_ppo_policy(
         metadata |= figures(work, trained, options)
         rates = [each.steps_per_second for each in learner.history]
         timings["steps_per_second"] = float(np.median(rates))
-    forget_checkpoints(training_folder(work), trained.run)
+    remove_checkpoints(trained.folder)
     return work.lake.load("ppo_policy")
 
 
@@ -65,7 +61,6 @@ def figures(work: Workplace, trained: Trained, options: TrainingOptions) -> dict
     validations = {each.iteration: each.figures for each in learner.validations}
     desk, horizons = work.desk, work.desk.dataset.horizons
     rows, _ = demonstrations(work, options.device)
-    clone = load_policy(work.lake.directory / "bc_policy", options.device).model
     return {
         "started_from": trained.started_from,
         "best_iteration": best,
@@ -75,9 +70,7 @@ def figures(work: Workplace, trained: Trained, options: TrainingOptions) -> dict
         "skipped_updates": learner.guard.skipped,
         "skipped_by_cause": learner.guard.skipped_by_cause(),
         # on all training rows: those logged at each update are of that rollout's bars only
-        "return_losses_before": dict(
-            zip(horizons, cloning_scores(clone, rows, desk.bc).return_losses, strict=True)
-        ),
+        "return_losses_before": dict(zip(horizons, trained.losses_before, strict=True)),
         "return_losses_after": dict(
             zip(horizons, cloning_scores(learner.model, rows, desk.bc).return_losses, strict=True)
         ),
@@ -107,7 +100,8 @@ def best_line(best: int, *, is_heads_only: bool = False) -> str:
         return f"ppo: the return heads of iteration {best} are kept; the policy is as it was"
     if best == 0:
         return (
-            "ppo: no iteration did better than the clone on the validation span; the clone is kept"
+            "ppo: no iteration did better on the validation span than the policy it started from, "
+            "which is kept"
         )
     return f"ppo: iteration {best} did best on the validation span and is kept"
 

@@ -1,13 +1,10 @@
 """How `ppo_policy` is trained: from which policy, on which market, and on from which checkpoint."""
 
 import copy
-import shutil
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,55 +12,35 @@ import torch
 
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.chain.bc_policy import demonstrations
-from rl_core.chain.training_log import TrainingLog, Verbosity
-from rl_core.chain.workplace import Workplace, first_difference
+from rl_core.chain.ppo_checkpoints import (
+    FoundCheckpoint,
+    TrainingOptions,
+    find_checkpoint,
+    keep,
+    run_facts,
+    run_folder,
+    take_up,
+)
+from rl_core.chain.training_log import TrainingLog
+from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows, allowed_starts
 from rl_core.errors import Interrupted, TollgateError
 from rl_core.evaluation.policy_walk import PolicyDecisions, decide, span_walk
+from rl_core.features.state import ACCOUNT_NAMES
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.policy_file import Policy, PolicySpec, load_policy, new_model
 from rl_core.offline.dataset import dataset_arrays
-from rl_core.runtime.checkpoint import (
-    FACTS,
-    checkpoints,
-    interrupted_name,
-    load_checkpoint,
-    newest_checkpoint,
-    periodic_name,
-    remove_old,
-    save_checkpoint,
-)
-from rl_core.runtime.distributed import ONE_PROCESS, Processes
-from rl_core.runtime.files import read_json
 from rl_core.runtime.memory import memory_limit
 from rl_core.runtime.precision import pick_precision
-from rl_core.runtime.shutdown import StopRequest
 from rl_core.trading.performance import Performance
+from rl_core.training.cloning import cloning_scores
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
-from rl_core.training.minibatches import Tiling
 from rl_core.training.ppo import Problem, train_ppo
 from rl_core.training.ppo_figures import Validation
-from rl_core.training.sizing import ProblemSize, fitted
+from rl_core.training.sizing import ProblemSize, fitted, tiling_of
 from rl_core.training.standardise import fit_units
 from rl_core.training.update import ReturnTargets
-
-# what a resumed training may change: how long it lasts, and how often it looks up
-FREE_TO_CHANGE = {"iterations", "episodes", "timesteps", "checkpoint_every"}
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How one training is run; what it learns is the desk's."""
-
-    device: torch.device
-    verbosity: Verbosity = Verbosity.NORMAL
-    resume: bool = False
-    checkpoint: Path | None = None
-    allow_fresh: bool = False
-    max_gpu_gb: tuple[float, float] = (45.0, 20.0)
-    processes: Processes = ONE_PROCESS
-    stop: StopRequest = field(default_factory=StopRequest)  # one that nobody signals
 
 
 @dataclass(frozen=True)
@@ -73,7 +50,8 @@ class Trained:
     learner: Learner
     spec: PolicySpec
     started_from: str
-    run: dict[str, Any]
+    losses_before: list[float]  # of the return heads that it started with, on the training rows
+    folder: Path  # of its checkpoints, `metrics.json` and TensorBoard events
     config: DeskConfig
     log: TrainingLog
 
@@ -86,8 +64,11 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         TollgateError: nothing to start from, or a checkpoint of another training.
     """
     policy, started_from = starting_policy(work, options, say)
-    desk = fitting_desk(work, policy, options, say)
-    problem = spot_problem(work, desk, policy, options.device)
+    before = return_losses(work, policy, options.device)
+    run = run_facts(work, started_from, options.processes.count, options.device)
+    folder = run_folder(work, run)
+    found = find_checkpoint(folder, run, policy.model, options, say)
+    desk = fitting_desk(work, policy, options, found, say)
     learner = new_learner(
         policy.model,
         desk.ppo,
@@ -97,20 +78,20 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         },
         options.processes.rank,
     )
-    run = run_facts(work, desk, started_from)
-    folder = training_folder(work)
-    resume(learner, folder, run, options, say)
+    problem = spot_problem(work, desk, policy, options.device)
+    if found is not None:
+        take_up(learner, found, desk.ppo, say)
     speaks = options.processes.is_first
     with TrainingLog(
         desk.ppo, policy.model.num_actions, options.device, folder if speaks else None,
         say if speaks else lambda _: None, options.verbosity,
     ) as log:  # fmt: skip
-        log.take_up(learner.summaries)
+        log.summaries = found.summaries if found else []
         if not learner.validations:
             log.line("ppo: scoring the policy it starts from on the validation span")
 
         def after_iteration(learner: Learner) -> bool:
-            return keep(learner, folder, run, desk, options, log)
+            return keep(learner, folder, run, desk.ppo, options, log)
 
         is_done = train_ppo(
             learner, problem, desk.ppo, log, processes=options.processes,
@@ -118,12 +99,7 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         )  # fmt: skip
     if not is_done:
         raise interruption(work, options)
-    return Trained(learner, policy.spec, started_from, run, desk, log)
-
-
-def training_folder(work: Workplace) -> Path:
-    """Where a desk's checkpoints, `metrics.json` and TensorBoard events lie."""
-    return work.lake.directory.parents[1] / "training" / work.desk.name
+    return Trained(learner, policy.spec, started_from, before, folder, desk, log)
 
 
 def starting_policy(
@@ -143,10 +119,14 @@ def starting_policy(
         policy, name = load_policy(version.directory, device), version.manifest.version
     else:
         link = "ppo_policy" if desk.ppo.train_heads_only else "bc_policy"
+        if link == "ppo_policy":
+            work.lake.lineage(link)  # it is sealed anew as made from the same inputs
         name = f"{link} {work.lake.load(link).content[:12]}"
         policy = load_policy(work.lake.directory / link, device)
     thresholds = work.read_thresholds("regime_dataset")
-    spec = policy.spec.model_copy(update={"model": desk.model, "thresholds": thresholds})
+    # the risk head is the clone's affair: PPO keeps it as it finds it
+    shape = desk.model.model_copy(update={"risk_head": policy.spec.model.risk_head})
+    spec = policy.spec.model_copy(update={"model": shape, "thresholds": thresholds})
     if policy.spec.horizons != desk.dataset.horizons:
         raise TollgateError(
             f"{name} must predict {desk.dataset.horizons}, was trained for {policy.spec.horizons}"
@@ -165,28 +145,44 @@ def starting_policy(
     return Policy(policy.model, spec), name
 
 
+def return_losses(work: Workplace, policy: Policy, device: torch.device) -> list[float]:
+    """Masked Huber loss of each return head on the training rows."""
+    rows, _ = demonstrations(work, device)
+    return cloning_scores(policy.model, rows, work.desk.bc).return_losses
+
+
 def fitting_desk(
-    work: Workplace, policy: Policy, options: TrainingOptions, say: Callable[[str], None]
+    work: Workplace,
+    policy: Policy,
+    options: TrainingOptions,
+    found: FoundCheckpoint | None,
+    say: Callable[[str], None],
 ) -> DeskConfig:
-    """The desk with settings that fit into memory; each that was lowered is said.
+    """The desk with this process's share of the steps, and sizes that fit into its memory.
+
+    What was lowered is said. A resumed training keeps the sizes that it had.
 
     Raises:
         TollgateError: a rollout of these settings does not split into equal minibatches.
     """
-    bars = work.lake.load("bars").metadata["rows"]
+    ppo = work.desk.ppo.for_processes(options.processes.count)
     size = ProblemSize(
         parameters=sum(parameter.numel() for parameter in policy.model.parameters()),
-        table_rows=bars,
+        table_rows=work.lake.load("bars").metadata["rows"],
         observation_size=len(policy.spec.features),
-        num_private=4,
+        num_private=len(ACCOUNT_NAMES),
         num_horizons=len(policy.spec.horizons),
     )
-    limit = memory_limit(options.device, options.max_gpu_gb)
-    ppo, lowered = fitted(work.desk.ppo, policy.spec.model, size, limit)
-    for warning in lowered:
-        say(f"ppo: warning: {warning}")
-    chunk_steps = ppo.chunk_steps if policy.model.is_recurrent else 1
-    Tiling.of(ppo.rollout_steps, ppo.num_envs, chunk_steps, ppo.num_minibatches)
+    if found is not None:
+        ppo = ppo.model_copy(update=found.sizes)
+    else:
+        limit = options.processes.smallest_share(
+            memory_limit(options.device, options.max_gpu_gb), options.device
+        )
+        ppo, lowered = fitted(ppo, policy.spec.model, size, limit)
+        for warning in lowered:
+            say(f"ppo: warning: {warning}")
+    tiling_of(ppo, policy.spec.model)
     return work.desk.model_copy(update={"ppo": ppo})
 
 
@@ -256,138 +252,6 @@ def evaluate_policy(
     decisions = decide(model, exact, params, *span)
     _, performance = span_walk(market, desk.account, span[0], decisions.action, decisions.strength)
     return decisions, performance
-
-
-def run_facts(work: Workplace, desk: DeskConfig, started_from: str) -> dict[str, Any]:
-    """What a checkpoint must agree with, to be taken up again."""
-    settings = desk.resolved()
-    settings["ppo"] = {k: v for k, v in settings["ppo"].items() if k not in FREE_TO_CHANGE}
-    inputs = {name: work.lake.seal(name).identity for name in ("bars", "regime_dataset")}
-    sections = ("model", "ppo", "account", "costs", "environment", "splits", "dataset")
-    return {
-        "started_from": started_from,
-        "inputs": inputs,
-        "settings": {name: settings[name] for name in sections},
-    }
-
-
-def resume(
-    learner: Learner,
-    folder: Path,
-    run: Mapping[str, Any],
-    options: TrainingOptions,
-    say: Callable[[str], None],
-) -> None:
-    """Take up the checkpoint that was asked for, if one was.
-
-    Raises:
-        TollgateError: there is none, it is broken, or it is of another training or network.
-    """
-    if options.checkpoint is None and not options.resume:
-        return
-    try:
-        path = options.checkpoint or newest(folder, say)
-        checkpoint, tensors = load_checkpoint(path)
-        own = tensors_of_rank(tensors, options.processes.rank)
-        require_same_training(learner, path, own, checkpoint.facts["run"], run)
-    except TollgateError as error:
-        if not options.allow_fresh:
-            raise
-        say(f"ppo: starting anew: {error}")
-        return
-    learner.restore(own, checkpoint.facts)
-    say(f"ppo: resuming from {path.name}, after {checkpoint.step:,} steps")
-
-
-def require_same_training(
-    learner: Learner,
-    path: Path,
-    tensors: Mapping[str, torch.Tensor],
-    then: Mapping[str, Any],
-    now: Mapping[str, Any],
-) -> None:
-    """Refuse a checkpoint of another network, or of other data or settings.
-
-    Raises:
-        TollgateError: names the first difference, with both shapes if it is one of shape.
-    """
-    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-    require_same_shapes(learner.model, weights, path.name)
-    if difference := first_difference(dict(then), dict(now), "run"):
-        raise TollgateError(
-            f"{path.name} must be of this training, was of another {difference}: train as it was, "
-            "or add --allow-fresh to start anew"
-        )
-
-
-def newest(folder: Path, say: Callable[[str], None]) -> Path:
-    """The newest valid checkpoint; those that were passed over are said.
-
-    Raises:
-        TollgateError: there is none.
-    """
-    found, refused = newest_checkpoint(folder)
-    for reason in refused:
-        say(f"ppo: warning: passed over a checkpoint: {reason}")
-    if found is None:
-        raise TollgateError(
-            f"--resume must find a checkpoint in {folder}, was none: leave it out, or add "
-            "--allow-fresh to start anew"
-        )
-    return found
-
-
-def keep(
-    learner: Learner,
-    folder: Path,
-    run: Mapping[str, Any],
-    desk: DeskConfig,
-    options: TrainingOptions,
-    log: TrainingLog,
-) -> bool:
-    """Save what is due; whether the training was asked to stop, here or in another process."""
-    processes, device = options.processes, options.device
-    asked = torch.tensor(options.stop.signum is not None, device=device)
-    is_stopping = bool(processes.any(asked))
-    is_done = learner.iteration == desk.ppo.num_iterations
-    is_due = learner.iteration > 0 and learner.iteration % desk.ppo.checkpoint_every == 0
-    if (is_due or is_stopping) and not is_done:
-        generators = processes.gather(learner.generator.get_state().to(device))
-        if processes.is_first:
-            now = datetime.now(UTC)
-            name = interrupted_name(now) if is_stopping else periodic_name(learner.env_steps)
-            states = {f"generator.{rank}": state for rank, state in enumerate(generators)}
-            path = save_checkpoint(
-                folder, name, learner.env_steps, learner.tensors() | states,
-                {**learner.facts(), "run": dict(run)},
-            )  # fmt: skip
-            log.line(f"ppo: saved {path}")
-            remove_old(folder)
-    return is_stopping and not is_done
-
-
-def forget_checkpoints(folder: Path, run: Mapping[str, Any]) -> None:
-    """Remove the checkpoints of a training that is done, and of no other."""
-    for path in checkpoints(folder):
-        facts = path / FACTS
-        if facts.is_file() and read_json(facts)["facts"].get("run") == run:
-            shutil.rmtree(path)
-
-
-def tensors_of_rank(tensors: Mapping[str, torch.Tensor], rank: int) -> dict[str, torch.Tensor]:
-    """A checkpoint's tensors with the generator of this process.
-
-    Raises:
-        TollgateError: fewer processes wrote the checkpoint.
-    """
-    own = tensors.get(f"generator.{rank}")
-    if own is None:
-        raise TollgateError(
-            "a training must be resumed by as many processes as it had, was process "
-            f"{rank + 1} of fewer"
-        )
-    shared = {k: v for k, v in tensors.items() if not k.startswith("generator")}
-    return {**shared, "generator": own}
 
 
 def interruption(work: Workplace, options: TrainingOptions) -> Interrupted:

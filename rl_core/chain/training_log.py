@@ -1,20 +1,29 @@
 """Where the figures of a PPO training go: terminal, Dagster, TensorBoard and a JSON file."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeRemainingColumn as TimeLeft
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from rl_core.evaluation.figures import number
+from rl_core.evaluation.figures import number, percent
 from rl_core.evaluation.score import CompositeScore, composite_score
-from rl_core.runtime.files import read_json, write_json_atomically
+from rl_core.runtime.files import write_json_atomically
 from rl_core.runtime.memory import memory_in_use
 from rl_core.runtime.progress import flat
 from rl_core.training.config import PPOConfig
@@ -31,6 +40,14 @@ class Verbosity(StrEnum):
     QUIET = "quiet"  # one line an iteration
     NORMAL = "normal"  # with bars for rollout, policy and critic in a terminal
     VERBOSE = "verbose"  # with statistics of rollout and advantages
+
+
+class RateColumn(ProgressColumn):
+    """Steps or minibatches a second."""
+
+    def render(self, task: Task) -> Text:
+        """A dash until there is one."""
+        return Text("–/s" if task.speed is None else f"{task.speed:,.0f}/s")
 
 
 class TrainingLog:
@@ -60,6 +77,7 @@ class TrainingLog:
         self._say, self._verbosity = say, verbosity
         self._seconds: list[float] = []
         self._last: PPOIteration | None = None
+        self._skipped = 0
         self._board = None if folder is None else SummaryWriter(str(folder / "tensorboard"))
         self._bars = self._new_bars()
         self._task: TaskID | None = None
@@ -68,7 +86,8 @@ class TrainingLog:
         if self._verbosity == Verbosity.QUIET or not sys.stderr.isatty():
             return None
         return Progress(
-            TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeLeft(),
+            TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), RateColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True), transient=True,
         )  # fmt: skip
 
@@ -88,16 +107,12 @@ class TrainingLog:
         if self._board is not None:
             self._board.close()
 
-    def take_up(self, summaries: Sequence[TradeSummary]) -> None:
-        """Go on with the `metrics.json` of a training that is resumed; else begin a new one."""
-        path = None if self._folder is None else self._folder / "metrics.json"
-        before = read_json(path) if summaries and path is not None and path.is_file() else []
-        self.summaries = before[: len(summaries)]
-
-    def line(self, text: str) -> None:
-        """One line, above the bars if there are any."""
+    def line(self, text: str, style: str | None = None) -> None:
+        """One line, above the bars if there are any, where it may have a colour."""
         if self._bars is not None:
-            self._bars.console.print(text, soft_wrap=True, highlight=False)
+            self._bars.console.print(
+                text, soft_wrap=True, highlight=False, markup=False, style=style
+            )
         else:
             self._say(text)
 
@@ -118,11 +133,17 @@ class TrainingLog:
         seconds = figures.rollout_seconds + figures.policy_seconds + figures.critic_seconds
         self._seconds.append(seconds)
         left = self.config.num_iterations - figures.iteration
-        self.line(iteration_line(figures, self.config.num_iterations, self._time_left(left)))
-        if self._verbosity == Verbosity.VERBOSE:
-            self.line(verbose_line(figures, memory_in_use(self._device)))
-        for warning in warnings(figures, self.config):
-            self.line(f"ppo: warning: {warning}")
+        line = iteration_line(figures, self.config.num_iterations, self._time_left(left))
+        found = warnings(figures, self._skipped, self.config)
+        self._skipped = figures.skipped_updates
+        if self._verbosity == Verbosity.QUIET:
+            self.line(" | ".join([line, *(f"warning: {each}" for each in found)]))
+        else:
+            self.line(line)
+            if self._verbosity == Verbosity.VERBOSE:
+                self.line(verbose_line(figures, memory_in_use(self._device)))
+            for warning in found:
+                self.line(f"ppo: warning: {warning}", style="yellow")
         if self._board is not None:
             for name, value in flat(figures.model_dump(exclude={"iteration"})).items():
                 self._board.add_scalar(name, value, figures.iteration)
@@ -137,9 +158,11 @@ class TrainingLog:
         self.summaries.append(
             {"iteration": iteration, "trades": trades.model_dump(), "score": score.model_dump()}
         )
-        self.line(trade_line(iteration, trades))
-        coloured = f"[{score.colour}]{score.score:+.1f}[/]" if self._bars else f"{score.score:+.1f}"
-        self.line(f"ppo: composite score {coloured} (for people; the gate does not read it)")
+        if self._verbosity != Verbosity.QUIET:
+            before = self.summaries[-2]["iteration"] if len(self.summaries) > 1 else None
+            self.line(trade_line(before, iteration, trades))
+            said = f"ppo: composite score {score.score:+.1f} (for people; the gate never reads it)"
+            self.line(said, style=score.colour)
         if self._folder is not None:
             write_json_atomically(self._folder / "metrics.json", self.summaries)
         if self._board is not None:
@@ -162,8 +185,8 @@ class TrainingLog:
         )
 
 
-def warnings(figures: PPOIteration, config: PPOConfig) -> list[str]:
-    """What a person should change."""
+def warnings(figures: PPOIteration, skipped_before: int, config: PPOConfig) -> list[str]:
+    """What a person should change, or look at because it is new."""
     found: list[str] = []
     if figures.entropy is not None and figures.entropy < MIN_ENTROPY:
         found.append(
@@ -171,7 +194,7 @@ def warnings(figures: PPOIteration, config: PPOConfig) -> list[str]:
             f"raise --ent-coef (now {config.entropy_coefficient:g}) or lower --initial-lr "
             f"(now {config.actor_learning_rate:g})"
         )
-    if figures.skipped_by_cause:
+    if figures.skipped_updates > skipped_before:
         causes = ", ".join(f"{name} {count}" for name, count in figures.skipped_by_cause.items())
         found.append(f"{figures.skipped_updates} updates skipped so far for: {causes}")
     return found
@@ -217,12 +240,20 @@ def verbose_line(figures: PPOIteration, memory_bytes: int) -> str:
     )
 
 
-def trade_line(iteration: int, trades: TradeSummary) -> str:
-    """The trades of the exploring accounts for people."""
+def trade_line(before: int | None, iteration: int, trades: TradeSummary) -> str:
+    """The trades of the exploring accounts since the last summary, for people."""
+    since = "" if before is None else f" after iteration {before}"
+    figures = {
+        "P&L": number(trades.pnl, 0),
+        "per trade": number(trades.pnl_per_trade, 2),
+        "profit": number(trades.gross_profit, 0),
+        "loss": number(trades.gross_loss, 0),
+        "win rate": number(trades.win_rate, 3),
+        "profit factor": number(trades.profit_factor, 2),
+        "drawdown": percent(trades.max_trailing_drawdown),
+    }
+    said = ", ".join(f"{name} {figure}" for name, figure in figures.items())
     return (
-        f"ppo: trades to iteration {iteration}: {trades.trades:,}, P&L {trades.pnl:,.0f} in all "
-        f"and {number(trades.pnl_per_trade, 2)} each, profit {trades.gross_profit:,.0f}, loss "
-        f"{trades.gross_loss:,.0f}, win rate {number(trades.win_rate, 3)}, profit factor "
-        f"{number(trades.profit_factor, 2)}, drawdown {trades.max_trailing_drawdown:.1%}, rules "
-        f"broken {trades.rule_violations:,}"
+        f"ppo: trades{since} to iteration {iteration}: {trades.trades:,}, {said}, rules broken "
+        f"{trades.rule_violations:,}"
     )

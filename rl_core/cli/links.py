@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.offline_dataset import build_offline_dataset
+from rl_core.chain.ppo_checkpoints import TrainingOptions
 from rl_core.chain.ppo_policy import build_ppo_policy
-from rl_core.chain.ppo_run import TrainingOptions, run_ppo
+from rl_core.chain.ppo_run import run_ppo
 from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.regime_dataset import build_regime_dataset
 from rl_core.chain.training_log import Verbosity
@@ -41,6 +42,7 @@ def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bo
     """Build `bc_policy` with some settings changed."""
     work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
     where = pick_device(device)
+    keep_freed_memory()
     report_link(work, lambda say: build_bc_policy(work, where, say), as_json)
 
 
@@ -48,6 +50,7 @@ def train_policy(
     desk: str,
     settings: Mapping[str, Any],
     *,
+    cleared: Sequence[str],
     device: str,
     verbosity: str,
     resume: bool,
@@ -58,10 +61,11 @@ def train_policy(
     as_json: bool,
 ) -> None:
     """Build `ppo_policy` with some settings changed, alone or with other processes."""
-    work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
+    work = Workplace.open(load_desk(desk).with_settings(dict(settings), cleared))
     if multi_gpu and not is_launched():
         launch_processes()
     where = pick_device(device)
+    keep_freed_memory()
     with stop_requests() as stop, joined_processes(where) as processes:
         options = TrainingOptions(
             device=where,
@@ -83,7 +87,6 @@ def report_link(
     work: Workplace, build: Callable[[Callable[[str], None]], Artifact], as_json: bool
 ) -> None:
     """Train a link; tell the terminal, and Dagster if it asked."""
-    keep_freed_memory()
     with reporter() as progress:
         artifact = build(progress.line)
         plots = sorted((work.lake.directory / artifact.name).glob("*.png"))
@@ -114,7 +117,8 @@ def pick_device(name: str) -> torch.device:
         TollgateError: there is no such device.
     """
     rank = os.environ.get("LOCAL_RANK", "0")
-    wanted = name if name != "auto" else (f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
+    is_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+    wanted = f"cuda:{rank}" if is_gpu else "cpu" if name == "auto" else name
     try:
         return torch.zeros(1, device=wanted).device
     except (RuntimeError, AssertionError) as error:

@@ -220,8 +220,11 @@ def ppo(
     ] = None,
     compile_: Annotated[
         bool | None,
-        option("Fuse rollout and loss with torch.compile; a minute more, then faster.", HARDWARE,
-               "--compile/--no-compile"),
+        option(
+            "Fuse rollout and loss with torch.compile; half a minute more, then faster.",
+            HARDWARE,
+            "--compile/--no-compile",
+        ),
     ] = None,
     multi_gpu: Annotated[
         bool, option("One process a GPU, or join those of torchrun.", HARDWARE, "--multi-gpu")
@@ -267,10 +270,14 @@ def ppo(
             }
         ),
     }  # fmt: skip
+    # a flag beats the desk, also the desk's own stronger ways to say how long
+    cleared = ["ppo.timesteps", "ppo.episodes"] if iterations is not None else []
+    cleared += ["ppo.timesteps"] if episodes is not None else []
     train_policy(
-        desk, settings, device=device, verbosity="verbose" if verbose else "quiet" if quiet
-        else "normal", resume=resume, checkpoint=checkpoint, allow_fresh=allow_fresh,
-        max_gpu_gb=(max_vram_gpu0, max_vram_gpu1), multi_gpu=multi_gpu, as_json=as_json,
+        desk, settings, cleared=cleared, device=device,
+        verbosity="verbose" if verbose else "quiet" if quiet else "normal", resume=resume,
+        checkpoint=checkpoint, allow_fresh=allow_fresh, max_gpu_gb=(max_vram_gpu0, max_vram_gpu1),
+        multi_gpu=multi_gpu, as_json=as_json,
     )  # fmt: skip
 
 

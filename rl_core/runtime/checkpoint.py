@@ -98,6 +98,12 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for pattern in PATTERNS for path in sorted(folder.glob(pattern))]
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints of a training that is done."""
+    for directory in checkpoints(folder):
+        shutil.rmtree(directory)
+
+
 def remove_old(folder: Path) -> None:
     """Remove all but the last few of those that were due."""
     for directory in sorted(folder.glob(PATTERNS[0]))[:-KEPT]:

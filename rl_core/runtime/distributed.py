@@ -37,6 +37,13 @@ class Processes:
             return flags
         return self._reduce(flags.to(torch.uint8), dist.ReduceOp.MAX).bool()
 
+    def smallest_share(self, limit: int, device: torch.device) -> int:
+        """What each process may use, the same for all; processes on CPUs share one memory."""
+        if self.count == 1:
+            return limit
+        own = torch.tensor(limit if device.type == "cuda" else limit // self.count, device=device)
+        return int(self._reduce(own, dist.ReduceOp.MIN))
+
     def gather(self, values: Tensor) -> list[Tensor]:
         """Every process's tensor of the same shape, by rank."""
         if self.count == 1:

@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+LARGEST_SEED = 2**62  # generators take 64 bits, and each process adds to it
+
 
 class CloningConfig(BaseModel):
     """Behaviour cloning: CE(action), MSE(strength), masked Huber on the return heads."""
@@ -47,6 +49,8 @@ class CloningConfig(BaseModel):
     def _seeds_differ(self) -> "CloningConfig":
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds must differ and be >= 0, was {list(self.seeds)}")
+        if max(self.seeds) > LARGEST_SEED:
+            raise ValueError(f"seeds must be at most {LARGEST_SEED}, was {max(self.seeds)}")
         return self
 
 
@@ -106,7 +110,7 @@ class PPOConfig(BaseModel):
     summary_every: PositiveInt = Field(default=10, description="iterations between trade summaries")
     amp: bool = Field(default=False, description="bfloat16, or float16 where there is none")
     compile: bool = Field(default=False, description="fuse rollout and loss with torch.compile")
-    seed: int = Field(default=42, ge=0)
+    seed: int = Field(default=42, ge=0, le=LARGEST_SEED)
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "PPOConfig":
@@ -122,11 +126,25 @@ class PPOConfig(BaseModel):
         return self
 
     @property
+    def warmup_iterations(self) -> int:
+        """Rollouts before the policy learns; none where the critic would not learn from them."""
+        has_critic = self.critic_epochs > 0 and not self.train_heads_only
+        return self.critic_warmup_iterations if has_critic else 0
+
+    def for_processes(self, count: int) -> "PPOConfig":
+        """Each process's share of what is asked for in steps or windows."""
+        shares = {
+            name: None if asked is None else math.ceil(asked / count)
+            for name, asked in (("timesteps", self.timesteps), ("episodes", self.episodes))
+        }
+        return self.model_copy(update=shares)
+
+    @property
     def num_iterations(self) -> int:
         """Iterations by the strongest of the three ways to say it."""
         if self.timesteps is not None:
             rollouts = math.ceil(self.timesteps / (self.num_envs * self.rollout_steps))
-            return max(rollouts - self.critic_warmup_iterations, 1)
+            return max(rollouts - self.warmup_iterations, 1)
         if self.episodes is not None:
             return math.ceil(self.episodes / self.num_envs)
         return self.iterations

@@ -131,7 +131,7 @@ def new_learner(
         parts=parts,
         guard=StepGuard((*LOSSES, *parts), config.max_skipped_updates, device, **guard_options),
         generator=torch.Generator(device=device).manual_seed(config.seed + 1_000_003 * rank),
-        iteration=-config.critic_warmup_iterations if not config.train_heads_only else 0,
+        iteration=-config.warmup_iterations,
         env_steps=0,
         totals=TradeTotals.zero(device),
         best_weights=copy.deepcopy(model.state_dict()),

@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from rl_core.errors import TollgateError
 from rl_core.models.config import ModelConfig
 from rl_core.training.config import PPOConfig
+from rl_core.training.minibatches import Tiling
 
 VramPreset = Literal["high", "low"]
 PRESETS: dict[VramPreset, dict[str, int]] = {
@@ -68,7 +70,9 @@ def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> Mem
         + tensors * width * model.encoder_layers
         + 2 * tensors * model.head_dim
         + 12 * width * model.gru_layers
-        + 4 * size.observation_size * model.attention_dim
+        + size.observation_size
+        * (12 * model.attention_dim + 3 * size.observation_size)
+        * bool(model.attention_dim)
     )
     # in low precision too: autocast keeps the casts beside the originals
     per_row = activations * 4 + width * 12 + HEAD_BYTES
@@ -98,7 +102,8 @@ def fitted(
     """
     fitting = config
     while memory_need(fitting, model, size).total > limit:
-        smaller = _smaller(fitting, memory_need(fitting, model, size), limit)
+        candidates = _smaller(fitting, memory_need(fitting, model, size), limit)
+        smaller = next((each for each in candidates if _splits(each, model)), None)
         if smaller is None:
             break
         fitting = smaller
@@ -114,20 +119,35 @@ def fitted(
     return fitting, warnings
 
 
-def _smaller(config: PPOConfig, need: MemoryNeed, limit: int) -> PPOConfig | None:
-    """The next smaller settings; None when there are none."""
-    rows = config.num_envs * config.rollout_steps // config.num_minibatches
-    if need.minibatch > limit // 4 and rows > SMALLEST_MINIBATCH:
-        return config.model_copy(update={"num_minibatches": config.num_minibatches * 2})
-    fewer_minibatches = max(config.num_minibatches // 2, 1)
-    if config.num_envs > SMALLEST_NUM_ENVS and config.num_envs % 2 == 0:
-        return config.model_copy(
-            update={"num_envs": config.num_envs // 2, "num_minibatches": fewer_minibatches}
-        )
-    if config.rollout_steps > 2 * config.chunk_steps and config.rollout_steps % 2 == 0:
-        return config.model_copy(
-            update={
-                "rollout_steps": config.rollout_steps // 2, "num_minibatches": fewer_minibatches
-            }
-        )  # fmt: skip
-    return None
+def tiling_of(config: PPOConfig, model: ModelConfig) -> Tiling:
+    """How a rollout of these settings is cut.
+
+    Raises:
+        TollgateError: it does not split evenly.
+    """
+    chunk_steps = config.chunk_steps if model.gru_layers else 1
+    return Tiling.of(config.rollout_steps, config.num_envs, chunk_steps, config.num_minibatches)
+
+
+def _splits(config: PPOConfig, model: ModelConfig) -> bool:
+    try:
+        tiling_of(config, model)
+    except TollgateError:
+        return False
+    return True
+
+
+def _smaller(config: PPOConfig, need: MemoryNeed, limit: int) -> list[PPOConfig]:
+    """The next smaller settings, the least painful first."""
+    envs, steps, parts = config.num_envs, config.rollout_steps, config.num_minibatches
+    fewer = max(parts // 2, 1)
+    candidates: list[dict[str, int]] = []
+    if need.minibatch > limit // 4 and envs * steps // parts > SMALLEST_MINIBATCH:
+        candidates.append({"num_minibatches": parts * 2})
+    if envs > SMALLEST_NUM_ENVS and envs % 2 == 0:
+        candidates += [{"num_envs": envs // 2, "num_minibatches": each} for each in (fewer, parts)]
+    if steps > 2 * config.chunk_steps and steps % 2 == 0:
+        candidates += [
+            {"rollout_steps": steps // 2, "num_minibatches": each} for each in (fewer, parts)
+        ]
+    return [config.model_copy(update=each) for each in candidates]

@@ -5,6 +5,7 @@ one that turns from long to short to the new one. What is open when the rollout 
 its mark. Shapes: T steps, N accounts.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -22,14 +23,14 @@ class TradeSummary(BaseModel):
 
     steps: int
     trades: int
-    pnl: float  # account currency, over all accounts
+    pnl: float | None  # account currency, over all accounts; None is not finite
     pnl_per_trade: float | None
-    gross_profit: float
-    gross_loss: float  # >= 0
+    gross_profit: float | None
+    gross_loss: float | None  # >= 0
     win_rate: float | None
     profit_factor: float | None  # None without a loss
     average_return: float | None  # P&L of a trade / initial cash, mean
-    max_trailing_drawdown: float  # 0..1 of the highest equity
+    max_trailing_drawdown: float | None  # 0..1 of the highest equity
     rule_violations: int
 
 
@@ -68,24 +69,26 @@ class TradeTotals:
 
     def summary(self, initial_cash: float) -> TradeSummary:
         """For people and files."""
-        values = {name: float(getattr(self, name)) for name in self.__dataclass_fields__}
-        trades = values["trades"]
-        per_trade = (values["gross_profit"] - values["gross_loss"]) / trades if trades else None
+        sums = {name: float(getattr(self, name)) for name in self.__dataclass_fields__}
+        profit, loss, trades = sums["gross_profit"], sums["gross_loss"], sums["trades"]
+        per_trade = (profit - loss) / trades if trades else math.nan
         return TradeSummary(
-            steps=int(values["steps"]),
+            steps=int(sums["steps"]),
             trades=int(trades),
-            pnl=values["pnl"],
-            pnl_per_trade=per_trade,
-            gross_profit=values["gross_profit"],
-            gross_loss=values["gross_loss"],
-            win_rate=values["wins"] / trades if trades else None,
-            profit_factor=values["gross_profit"] / values["gross_loss"]
-            if values["gross_loss"]
-            else None,
-            average_return=None if per_trade is None else per_trade / initial_cash,
-            max_trailing_drawdown=values["drawdown"],
-            rule_violations=int(values["violations"]),
+            pnl=_known(sums["pnl"]),
+            pnl_per_trade=_known(per_trade),
+            gross_profit=_known(profit),
+            gross_loss=_known(loss),
+            win_rate=sums["wins"] / trades if trades else None,
+            profit_factor=_known(profit / loss) if loss else None,
+            average_return=_known(per_trade / initial_cash),
+            max_trailing_drawdown=_known(sums["drawdown"]),
+            rule_violations=int(sums["violations"]),
         )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def trade_results(pnl: Tensor, side: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:

@@ -140,7 +140,6 @@ class Update(nn.Module):
 
     Args:
         model: whose parameters learn.
-        losses: a function of this module's data that returns a loss first.
     """
 
     def __init__(self, model: ActorCritic) -> None:

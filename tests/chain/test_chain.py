@@ -14,8 +14,8 @@ from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.deployed_model import deploy
 from rl_core.chain.offline_dataset import build_offline_dataset
+from rl_core.chain.ppo_checkpoints import TrainingOptions
 from rl_core.chain.ppo_policy import build_ppo_policy
-from rl_core.chain.ppo_run import TrainingOptions
 from rl_core.chain.prediction import closed_bars, predict_latest
 from rl_core.chain.prediction_validation import build_prediction_validation, read_report
 from rl_core.chain.regime_dataset import build_regime_dataset

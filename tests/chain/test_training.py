@@ -9,8 +9,8 @@ import torch
 
 from rl_core.chain.bc_policy import build_bc_policy
 from rl_core.chain.deployed_model import deploy
+from rl_core.chain.ppo_checkpoints import TrainingOptions, training_folder
 from rl_core.chain.ppo_policy import build_ppo_policy
-from rl_core.chain.ppo_run import TrainingOptions, training_folder
 from rl_core.chain.prediction import predict_latest
 from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.training_log import TIMINGS, Verbosity, warnings
@@ -53,6 +53,11 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
+def left_behind(work: Workplace) -> list[Path]:
+    """Checkpoints of all trainings of the desk."""
+    return [path for run in training_folder(work).glob("*/") for path in checkpoints(run)]
+
+
 def stop_after(said: Said, iteration: int) -> tuple[StopRequest, Callable[[str], None]]:
     """A request that comes, as a signal would, while an iteration is under way."""
     request = StopRequest()
@@ -81,13 +86,13 @@ def test_an_interrupted_training_resumes_to_the_same_artefact(work: Workplace) -
     assert interruption.signum == 15
     assert "--resume" in str(interruption)
     assert work.lake.load("ppo_policy").content == whole.content  # nothing was sealed
-    (left,) = checkpoints(training_folder(work))
+    (left,) = left_behind(work)
     assert left.name.startswith("model_interrupted_")
     assert any(f"saved {left}" in line for line in said)
     said = train(work, resume=True)
     assert f"resuming from {left.name}" in said[0]
     assert work.lake.load("ppo_policy").content == whole.content
-    assert checkpoints(training_folder(work)) == []  # a training that is done needs none
+    assert left_behind(work) == []  # a training that is done needs none
 
 
 def test_resume_without_a_checkpoint_is_an_error_unless_fresh_is_allowed(work: Workplace) -> None:
@@ -105,6 +110,8 @@ def test_a_checkpoint_of_other_settings_is_refused_by_name(work: Workplace) -> N
         TollgateError, match=r"was of another run.settings.ppo.clip \(0.2, now 0.3\)"
     ):
         train(other, resume=True)
+    with pytest.raises(TollgateError, match="must have iterations left, was 1 of 1"):
+        train(changed(work, ppo__iterations=1), resume=True)
     longer = changed(work, ppo__iterations=5)
     assert "resuming" in train(longer, resume=True)[0]
 
@@ -114,7 +121,7 @@ def test_a_given_checkpoint_is_taken_and_a_network_of_another_shape_names_both(
 ) -> None:
     work = changed(work, ppo__iterations=4)
     interrupt(work)
-    (left,) = checkpoints(training_folder(work))
+    (left,) = left_behind(work)
     wide = changed(work, model__hidden_dim=48, ppo__iterations=4)
     with pytest.raises(TollgateError, match=r"of shape \(32, 34\) for \(48, 34\)"):
         train(wide, checkpoint=left)
@@ -190,14 +197,14 @@ def test_a_recurrent_desk_goes_through_the_whole_chain(tmp_path: Path) -> None:
 
 def test_figures_go_to_json_tensorboard_and_a_plot(work: Workplace) -> None:
     train(changed(work, ppo__iterations=3, ppo__summary_every=2))
-    folder = training_folder(work)
-    summaries = json.loads((folder / "metrics.json").read_text())
+    summaries = json.loads(work.lake.path("ppo_policy", "metrics.json").read_text())
+    found = [path.parent for path in training_folder(work).glob("*/metrics.json")]
+    (folder,) = [f for f in found if json.loads((f / "metrics.json").read_text()) == summaries]
     assert [each["iteration"] for each in summaries] == [2, 3]
     assert set(summaries[0]["trades"]) == {
         "steps", "trades", "pnl", "pnl_per_trade", "gross_profit", "gross_loss", "win_rate",
         "profit_factor", "average_return", "max_trailing_drawdown", "rule_violations",
     }  # fmt: skip
-    assert json.loads(work.lake.path("ppo_policy", "metrics.json").read_text()) == summaries
     assert work.lake.path("ppo_policy", "learning.png").read_bytes().startswith(b"\x89PNG")
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -218,8 +225,8 @@ def test_verbosity_decides_how_much_is_said(work: Workplace) -> None:
     assert any("advantages" in line for line in said[Verbosity.VERBOSE])
     assert any("GB" in line for line in said[Verbosity.VERBOSE])
     assert not any("advantages" in line for line in said[Verbosity.NORMAL])
-    iterations = [line for line in said[Verbosity.QUIET] if line.startswith("ppo: iteration")]
-    assert len(iterations) == 3  # two, and which one was kept
+    # where it starts, a warm-up, two iterations, and which one was kept
+    assert len(said[Verbosity.QUIET]) == 5
 
 
 def test_low_entropy_is_warned_of_with_what_to_change(work: Workplace) -> None:
@@ -227,14 +234,15 @@ def test_low_entropy_is_warned_of_with_what_to_change(work: Workplace) -> None:
     history = json.loads(work.lake.path("ppo_policy", "history.json").read_text())
     healthy = PPOIteration.model_validate(history[-1] | dict.fromkeys(TIMINGS, 1.0))
     config = PPOConfig(entropy_coefficient=0.02, actor_learning_rate=1e-3)
-    assert warnings(healthy, config) == []
+    assert warnings(healthy, 0, config) == []
     greedy = healthy.model_copy(update={"entropy": 0.049})
-    assert warnings(greedy, config) == [
+    assert warnings(greedy, 0, config) == [
         "entropy 0.049 is below 0.05: the policy hardly explores; raise --ent-coef (now 0.02) or "
         "lower --initial-lr (now 0.001)"
     ]
     sick = healthy.model_copy(update={"skipped_updates": 3, "skipped_by_cause": {"encoder": 3}})
-    assert warnings(sick, config) == ["3 updates skipped so far for: encoder 3"]
+    assert warnings(sick, 0, config) == ["3 updates skipped so far for: encoder 3"]
+    assert warnings(sick, 3, config) == []  # said once
 
 
 def test_what_does_not_fit_is_lowered_and_said(
@@ -263,3 +271,37 @@ def test_several_seeds_make_an_ensemble_and_the_best_goes_on(work: Workplace) ->
     best = artifact.files[f"seed_{artifact.metadata['seed']}.safetensors"]
     assert artifact.files["policy.safetensors"] == best
     build_bc_policy(work, CPU, lambda _: None)
+
+
+def test_trainings_of_other_settings_never_touch_each_others_checkpoints(work: Workplace) -> None:
+    first, second = (changed(work, ppo__iterations=4, ppo__clip=clip) for clip in (0.11, 0.12))
+    interrupt(first, iteration=2)
+    interrupt(second, iteration=1)
+    assert len(left_behind(work)) == 2
+    train(second)  # from the start to its end: it takes its own checkpoint with it
+    (left,) = left_behind(work)
+    said = train(first, resume=True)
+    assert f"resuming from {left.name}" in said[0]
+
+
+def test_heads_only_refuses_a_policy_of_other_inputs(work: Workplace) -> None:
+    train(work)
+    build_bc_policy(changed(work, bc__seeds=[9]), CPU, lambda _: None)
+    with pytest.raises(TollgateError, match="must be made from the bc_policy that is there"):
+        train(changed(work, ppo__train_heads_only=True))
+    build_bc_policy(work, CPU, lambda _: None)
+    train(work)
+
+
+def test_a_clone_with_a_risk_head_keeps_it(work: Workplace) -> None:
+    build_bc_policy(changed(work, model__risk_head=True), CPU, lambda _: None)
+    train(work)
+    assert load_policy(work.lake.directory / "ppo_policy").model.risk_head is not None
+    build_bc_policy(work, CPU, lambda _: None)
+
+
+def test_a_flag_beats_the_desks_own_stronger_way_to_say_how_long(work: Workplace) -> None:
+    desk = work.desk.with_settings({"ppo.timesteps": 10_000_000})
+    short = desk.with_settings({"ppo.iterations": 3}, cleared=["ppo.timesteps", "ppo.episodes"])
+    assert desk.ppo.num_iterations > 1000
+    assert short.ppo.num_iterations == 3

@@ -167,10 +167,17 @@ def test_every_parameter_is_clipped_and_checked_once() -> None:
         ({"iterations": 7, "episodes": 2049}, 3),  # 1,024 windows an iteration
         ({"iterations": 7, "episodes": 99, "timesteps": 1_000_000}, 6),  # 8 rollouts, 2 of warm-up
         ({"timesteps": 1}, 1),
+        ({"timesteps": 1_000_000, "critic_epochs": 0}, 8),  # nothing warms up
     ],
 )
 def test_timesteps_beat_episodes_beat_iterations(given: dict[str, int], iterations: int) -> None:
     assert PPOConfig(**given).num_iterations == iterations  # type: ignore[arg-type]
+
+
+def test_processes_share_what_is_asked_for_in_steps_and_windows() -> None:
+    asked = PPOConfig(timesteps=1_000_000, episodes=5)
+    assert asked.for_processes(2).timesteps == 500_000
+    assert asked.for_processes(2).episodes == 3
 
 
 def test_a_training_that_never_beats_its_clone_returns_the_clone() -> None:

@@ -17,7 +17,7 @@ from rl_core.runtime.memory import memory_in_use, memory_limit
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import new_learner
 from rl_core.training.ppo import train_ppo
-from rl_core.training.sizing import PRESETS, ProblemSize, fitted, memory_need
+from rl_core.training.sizing import PRESETS, ProblemSize, fitted, memory_need, tiling_of
 from tests.training.problems import Silent, environment, problem
 
 SIZE = ProblemSize(
@@ -38,6 +38,15 @@ def test_fitted_settings_fit_and_each_change_is_said(preset: str, limit_gb: int)
         name = warning.split()[0]
         assert f"{name} is now {getattr(got, name):,}, was {getattr(asked, name):,}" in warning
         assert "GB would be needed and" in warning
+
+
+def test_sizes_that_split_oddly_are_lowered_to_ones_that_split() -> None:
+    odd = PPOConfig(num_envs=1000, rollout_steps=100, num_minibatches=8)
+    got, _ = fitted(odd, ModelConfig(), SIZE, GB // 10)
+    tiling_of(got, ModelConfig())  # raises if it does not
+    recurrent = ModelConfig(gru_layers=1)
+    chunked = PPOConfig(num_envs=512, rollout_steps=48)
+    tiling_of(fitted(chunked, recurrent, SIZE, GB // 20)[0], recurrent)
 
 
 def test_what_fits_is_left_alone() -> None:
@@ -71,6 +80,7 @@ CASES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"num_envs": 512, "rollout_steps": 64, "num_minibatches": 2},
         {"hidden_dim": 256, "gru_layers": 2, "head_dim": 128},
     ),
+    "attention": ({"num_envs": 1024, "num_minibatches": 16}, {"attention_dim": 16}),
     "many_small": ({"num_envs": 8192, "num_minibatches": 128, "critic_epochs": 0}, {}),
 }
 # every large block goes back to the kernel when it is freed: the peak is that of what is live

@@ -36,15 +36,24 @@ def test_a_summary_adds_up() -> None:
     summary = totals.summary(training.problem.initial_cash)
     assert summary.steps == 2 * 16 * 32
     assert summary.trades > 0
-    assert summary.gross_profit - summary.gross_loss == pytest.approx(summary.pnl, rel=1e-4)
-    assert summary.pnl_per_trade == pytest.approx(summary.pnl / summary.trades, rel=1e-4)
-    assert summary.profit_factor == pytest.approx(summary.gross_profit / summary.gross_loss)
+    profit, loss, pnl = summary.gross_profit or 0, summary.gross_loss or 0, summary.pnl or 0
+    assert profit - loss == pytest.approx(pnl, rel=1e-4)
+    assert summary.pnl_per_trade == pytest.approx(pnl / summary.trades, rel=1e-4)
+    assert summary.profit_factor == pytest.approx(profit / loss)
     assert summary.average_return == pytest.approx((summary.pnl_per_trade or 0) / 10_000)
     assert 0 < (summary.win_rate or 0) < 1
-    assert 0 < summary.max_trailing_drawdown < 1
+    assert 0 < (summary.max_trailing_drawdown or 0) < 1
 
 
 def test_nothing_traded_is_unknown_and_not_zero() -> None:
     summary = TradeTotals.zero(torch.device("cpu")).summary(10_000.0)
     assert summary.trades == 0
     assert summary.win_rate is summary.profit_factor is summary.pnl_per_trade is None
+
+
+def test_what_is_not_finite_is_none_because_json_knows_no_nan() -> None:
+    _, batch = one_rollout()
+    batch.rollout.pnl[3, 5] = torch.nan
+    summary = TradeTotals.zero(torch.device("cpu")).add(batch.rollout).summary(10_000.0)
+    assert summary.pnl is None
+    assert "NaN" not in summary.model_dump_json()
