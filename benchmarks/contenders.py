@@ -20,8 +20,9 @@ from rl_core.runtime.compilation import compiled
 from rl_core.runtime.memory import keep_freed_memory
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import new_learner
-from rl_core.training.ppo import Problem, train_ppo
+from rl_core.training.ppo import train_ppo
 from rl_core.training.ppo_figures import PPOIteration, Validation
+from rl_core.training.setup import Problem
 from rl_core.training.tracker import TradeSummary
 from rl_core.training.update import ReturnTargets
 

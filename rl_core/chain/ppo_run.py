@@ -36,8 +36,9 @@ from rl_core.runtime.precision import pick_precision
 from rl_core.trading.performance import Performance
 from rl_core.training.cloning import cloning_scores
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
-from rl_core.training.ppo import Problem, train_ppo
+from rl_core.training.ppo import train_ppo
 from rl_core.training.ppo_figures import Validation
+from rl_core.training.setup import Problem
 from rl_core.training.sizing import ProblemSize, fitted, tiling_of
 from rl_core.training.standardise import fit_units
 from rl_core.training.update import ReturnTargets

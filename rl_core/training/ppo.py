@@ -8,103 +8,37 @@ Shapes: T steps, N accounts, H horizons, B table rows.
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rl_core.envs.core import Environment, State
+from rl_core.envs.core import State
 from rl_core.models.actor_critic import ActorCritic, Heads, map_heads
-from rl_core.runtime.compilation import compiled
 from rl_core.runtime.distributed import ONE_PROCESS, Processes
-from rl_core.runtime.precision import Precision, pick_precision
+from rl_core.runtime.precision import Precision
 from rl_core.training.config import PPOConfig
 from rl_core.training.gae import compute_gae, normalise
 from rl_core.training.learner import Learner
-from rl_core.training.minibatches import Tiling
 from rl_core.training.ppo_figures import (
     Batch,
-    PPOIteration,
     UpdateLog,
-    Validation,
     summarise_iteration,
 )
 from rl_core.training.rollout import (
     Position,
     Rollout,
-    StepRecord,
-    Table,
     collect_rollout,
-    empty_rollout,
-    rollout_step,
 )
-from rl_core.training.tracker import TradeSummary, TradeTotals
+from rl_core.training.setup import Problem, Training, Watcher, prepare_training
+from rl_core.training.tracker import TradeTotals
 from rl_core.training.update import (
     Losses,
     Minibatch,
-    ReturnTargets,
-    Update,
-    policy_losses,
     return_head_losses,
 )
 
 EARLY_STOP_FACTOR = 1.5  # of the target KL, as in OpenAI's Spinning Up
-
-
-class Watcher(Protocol):
-    """Who is told how a training goes."""
-
-    def phase(self, name: str, done: int, total: int) -> None:
-        """So many of the steps or minibatches of a phase are done."""
-        ...
-
-    def iteration(self, figures: PPOIteration) -> None:
-        """An iteration is done."""
-        ...
-
-    def summary(self, iteration: int, trades: TradeSummary) -> None:
-        """The trades since the last summary."""
-        ...
-
-
-@dataclass(frozen=True)
-class Problem(Generic[State]):
-    """What is learned.
-
-    Args:
-        environment: where accounts trade.
-        targets: of the return heads.
-        initial_cash: of an account, the unit of a trade's return.
-        validate: figures of a policy after an iteration; scores compare, higher is better.
-        clone: the policy that training starts from, for the KL that ties it to it.
-    """
-
-    environment: Environment[State]
-    targets: ReturnTargets
-    initial_cash: float
-    validate: Callable[[ActorCritic, int], Validation]
-    clone: ActorCritic | None = None
-
-
-@dataclass(frozen=True)
-class Training(Generic[State]):
-    """A training under way: what changes is in `learner` and `buffers`."""
-
-    learner: Learner
-    problem: Problem[State]
-    config: PPOConfig
-    watcher: Watcher
-    processes: Processes
-    precision: Precision
-    table: Table
-    buffers: Rollout
-    tiling: Tiling
-    return_weights: Tensor  # (H,)
-    take_step: Callable[..., StepRecord[State]]
-    policy_losses: Callable[..., Losses]
-    update: nn.Module
 
 
 def train_ppo(
@@ -163,49 +97,6 @@ def train_ppo(
             return False
     learner.model.load_state_dict(learner.best_weights)
     return True
-
-
-def prepare_training(
-    learner: Learner,
-    problem: Problem[State],
-    config: PPOConfig,
-    watcher: Watcher,
-    processes: Processes,
-) -> Training[State]:
-    """The buffers and functions that every iteration uses again."""
-    model, device = learner.model.eval(), learner.totals.pnl.device  # dropout is off throughout
-    precision = pick_precision(device, amp=config.amp)
-    chunk_steps = config.chunk_steps if model.is_recurrent else 1
-    table = Table.prepare(model, problem.environment.features, precision)
-    num_private = len(model.standardiser.mean) - table.rows.shape[1]
-
-    def losses(
-        model: ActorCritic, batch: Minibatch, weights: Tensor, tether: tuple[Tensor, Tensor] | None
-    ) -> Losses:
-        return policy_losses(
-            model, table, problem.targets.values, batch, weights, tether, config, precision,
-            processes.average,
-        )  # fmt: skip
-
-    return Training(
-        learner=learner,
-        problem=problem,
-        config=config,
-        watcher=watcher,
-        processes=processes,
-        precision=precision,
-        table=table,
-        buffers=empty_rollout(
-            config.rollout_steps, config.num_envs, num_private, model, chunk_steps, device
-        ),
-        tiling=Tiling.of(
-            config.rollout_steps, config.num_envs, chunk_steps, config.num_minibatches
-        ),
-        return_weights=problem.targets.coefficients(config),
-        take_step=compiled(rollout_step, device, enabled=config.compile),
-        policy_losses=compiled(losses, device, enabled=config.compile),
-        update=processes.share_gradients(Update(model)),
-    )
 
 
 def set_learning_rates(learner: Learner, config: PPOConfig, iteration: int) -> None:

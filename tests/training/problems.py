@@ -11,16 +11,10 @@ from rl_core.runtime.distributed import ONE_PROCESS
 from rl_core.trading.costs import CostRates
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import Learner, new_learner
-from rl_core.training.ppo import (
-    Batch,
-    Problem,
-    Training,
-    prepare_batch,
-    prepare_training,
-    train_ppo,
-)
+from rl_core.training.ppo import Batch, prepare_batch, train_ppo
 from rl_core.training.ppo_figures import PPOIteration, Validation
 from rl_core.training.rollout import collect_rollout
+from rl_core.training.setup import Problem, Training, prepare_training
 from rl_core.training.tracker import TradeSummary
 from rl_core.training.update import ReturnTargets
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from rl_core.envs.spot import SpotState
 from rl_core.errors import TollgateError
 from rl_core.training.guard import Part, StepGuard
-from rl_core.training.ppo import Training, prepare_batch, update_critic, update_policy
+from rl_core.training.ppo import prepare_batch, update_critic, update_policy
 from rl_core.training.ppo_figures import Batch, UpdateLog
+from rl_core.training.setup import Training
 from tests.training.problems import CONFIG, moved, one_rollout, weights
 
 ONE_BATCH = CONFIG.model_copy(update={"epochs": 3, "num_minibatches": 1})

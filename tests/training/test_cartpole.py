@@ -15,8 +15,9 @@ from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import new_learner
-from rl_core.training.ppo import Problem, train_ppo
+from rl_core.training.ppo import train_ppo
 from rl_core.training.ppo_figures import Validation
+from rl_core.training.setup import Problem
 from rl_core.training.update import ReturnTargets
 from tests.training.problems import Silent
 

@@ -12,9 +12,10 @@ import torch
 from rl_core.envs.spot import SpotState
 from rl_core.runtime.distributed import ONE_PROCESS, Processes, joined_processes
 from rl_core.training.learner import new_learner
-from rl_core.training.ppo import Problem, Training, prepare_batch, prepare_training, update_policy
+from rl_core.training.ppo import prepare_batch, update_policy
 from rl_core.training.ppo_figures import Batch, UpdateLog
 from rl_core.training.rollout import Rollout
+from rl_core.training.setup import Problem, Training, prepare_training
 from tests.training.problems import CONFIG, Silent, new_model, one_rollout, problem, train
 
 ONCE = CONFIG.model_copy(update={"epochs": 1, "num_minibatches": 1, "gradient_clip": 1e9,

@@ -14,15 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.distributed import ONE_PROCESS
 from rl_core.training.learner import new_learner
-from rl_core.training.ppo import (
-    prepare_batch,
-    prepare_training,
-    update_critic,
-    update_policy,
-    update_return_heads,
-)
+from rl_core.training.ppo import prepare_batch, update_critic, update_policy, update_return_heads
 from rl_core.training.ppo_figures import UpdateLog
 from rl_core.training.rollout import collect_rollout
+from rl_core.training.setup import prepare_training
 from tests.training.problems import CONFIG, RECURRENT, SMALL, Silent, new_model, problem
 
 HOST_SYNCS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal"}

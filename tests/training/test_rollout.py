@@ -8,8 +8,9 @@ from rl_core.errors import TollgateError
 from rl_core.models.hybrid_action import HybridAction, action_log_prob
 from rl_core.training.config import PPOConfig
 from rl_core.training.minibatches import Tiling
-from rl_core.training.ppo import Training, take_minibatch
+from rl_core.training.ppo import take_minibatch
 from rl_core.training.ppo_figures import Batch
+from rl_core.training.setup import Training
 from tests.training.problems import (
     CONFIG,
     RECURRENT,
