@@ -32,11 +32,11 @@ from rl_core.runtime.files import sha256_json
 from rl_core.runtime.shutdown import StopRequest
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import Learner, require_same_shapes
+from rl_core.training.sizing import SIZES
 
 # what a resumed training may change: how long it lasts, and how often it saves
 FREE_TO_CHANGE = {"iterations", "episodes", "timesteps", "checkpoint_every"}
 SECTIONS = ("model", "ppo", "account", "costs", "environment", "splits", "dataset")
-SIZES = ("num_envs", "rollout_steps", "num_minibatches")
 
 
 @dataclass(frozen=True)

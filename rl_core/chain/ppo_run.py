@@ -183,7 +183,7 @@ def fitting_desk(
         ppo, lowered = fitted(ppo, policy.spec.model, size, limit)
         for warning in lowered:
             say(f"ppo: warning: {warning}")
-    tiling_of(ppo, policy.spec.model)
+    tiling_of(ppo, is_recurrent=policy.model.is_recurrent)
     return work.desk.model_copy(update={"ppo": ppo})
 
 

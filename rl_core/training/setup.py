@@ -19,6 +19,7 @@ from rl_core.training.learner import Learner
 from rl_core.training.minibatches import Tiling
 from rl_core.training.ppo_figures import PPOIteration, Validation
 from rl_core.training.rollout import Rollout, StepRecord, Table, empty_rollout, rollout_step
+from rl_core.training.sizing import tiling_of
 from rl_core.training.tracker import TradeSummary
 from rl_core.training.update import Losses, Minibatch, ReturnTargets, Update, policy_losses
 
@@ -87,7 +88,7 @@ def prepare_training(
     """The buffers and functions that every iteration uses again."""
     model, device = learner.model.eval(), learner.totals.pnl.device  # dropout is off throughout
     precision = pick_precision(device, amp=config.amp)
-    chunk_steps = config.chunk_steps if model.is_recurrent else 1
+    tiling = tiling_of(config, is_recurrent=model.is_recurrent)
     table = Table.prepare(model, problem.environment.features, precision)
     num_private = len(model.standardiser.mean) - table.rows.shape[1]
 
@@ -108,11 +109,9 @@ def prepare_training(
         precision=precision,
         table=table,
         buffers=empty_rollout(
-            config.rollout_steps, config.num_envs, num_private, model, chunk_steps, device
+            config.rollout_steps, config.num_envs, num_private, model, tiling.chunk_steps, device
         ),
-        tiling=Tiling.of(
-            config.rollout_steps, config.num_envs, chunk_steps, config.num_minibatches
-        ),
+        tiling=tiling,
         return_weights=problem.targets.coefficients(config),
         take_step=compiled(rollout_step, device, enabled=config.compile),
         policy_losses=compiled(losses, device, enabled=config.compile),

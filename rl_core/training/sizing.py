@@ -18,6 +18,7 @@ PRESETS: dict[VramPreset, dict[str, int]] = {
     "high": {"num_envs": 65_536, "rollout_steps": 512, "num_minibatches": 512},
     "low": {"num_envs": 2_048, "rollout_steps": 128, "num_minibatches": 64},
 }
+SIZES = ("num_envs", "rollout_steps", "num_minibatches")  # what may be lowered
 ROLLOUT_BYTES = 33  # a step's row without its private features: see `Rollout`
 WORKING_BYTES = 180  # advantages, returns, their temporaries, and the trades' bookkeeping
 SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
@@ -111,7 +112,7 @@ def fitted(
     why = f"{need.total / 1e9:.1f} GB would be needed and {limit / 1e9:.1f} GB may be used"
     warnings = [
         f"{name} is now {getattr(fitting, name):,}, was {getattr(config, name):,}: {why}"
-        for name in ("num_envs", "rollout_steps", "num_minibatches")
+        for name in SIZES
         if getattr(fitting, name) != getattr(config, name)
     ]
     if memory_need(fitting, model, size).total > limit:
@@ -119,19 +120,19 @@ def fitted(
     return fitting, warnings
 
 
-def tiling_of(config: PPOConfig, model: ModelConfig) -> Tiling:
-    """How a rollout of these settings is cut.
+def tiling_of(config: PPOConfig, *, is_recurrent: bool) -> Tiling:
+    """How a rollout of these settings is cut: into chunks where the network has a memory.
 
     Raises:
         TollgateError: it does not split evenly.
     """
-    chunk_steps = config.chunk_steps if model.gru_layers else 1
+    chunk_steps = config.chunk_steps if is_recurrent else 1
     return Tiling.of(config.rollout_steps, config.num_envs, chunk_steps, config.num_minibatches)
 
 
 def _splits(config: PPOConfig, model: ModelConfig) -> bool:
     try:
-        tiling_of(config, model)
+        tiling_of(config, is_recurrent=model.gru_layers > 0)
     except TollgateError:
         return False
     return True

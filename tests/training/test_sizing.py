@@ -43,10 +43,10 @@ def test_fitted_settings_fit_and_each_change_is_said(preset: str, limit_gb: int)
 def test_sizes_that_split_oddly_are_lowered_to_ones_that_split() -> None:
     odd = PPOConfig(num_envs=1000, rollout_steps=100, num_minibatches=8)
     got, _ = fitted(odd, ModelConfig(), SIZE, GB // 10)
-    tiling_of(got, ModelConfig())  # raises if it does not
+    tiling_of(got, is_recurrent=False)  # raises if it does not
     recurrent = ModelConfig(gru_layers=1)
     chunked = PPOConfig(num_envs=512, rollout_steps=48)
-    tiling_of(fitted(chunked, recurrent, SIZE, GB // 20)[0], recurrent)
+    tiling_of(fitted(chunked, recurrent, SIZE, GB // 20)[0], is_recurrent=True)
 
 
 def test_what_fits_is_left_alone() -> None:
