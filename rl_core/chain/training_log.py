@@ -120,7 +120,10 @@ class TrainingLog:
         """Move the bar of a phase."""
         if self._bars is None:
             return
-        if done == 1 or self._task is None:
+        if done == 1 and self._task is not None:  # the last phase was cut short by its target KL
+            self._bars.remove_task(self._task)
+            self._task = None
+        if self._task is None:
             self._task = self._bars.add_task(name, total=total)
         self._bars.update(self._task, completed=done)
         if done == total:
