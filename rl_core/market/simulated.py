@@ -5,8 +5,8 @@ They are named simulated wherever they show. Shapes: B bars.
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.signal import lfilter
+
+from rl_core.market.planted import planted_returns
 
 
 def simulate_bars(
@@ -40,13 +40,9 @@ def simulate_bars(
         Frame that meets the bar contract.
     """
     rng = np.random.default_rng(seed)
-    noise = rng.standard_normal(bars) * np.sqrt(1 - signal_r2)
-    decay = 0.5 ** (1 / signal_half_life_bars)
-    gain = _gain_for(signal_r2, decay, is_reverting=is_reverting)
-    # the mean follows itself: mean' = decay * mean + (1 - decay) * (gain * mean + noise)
-    persistence = decay + (1 - decay) * gain
-    mean_after = np.asarray(lfilter([1 - decay], [1, -persistence], noise))
-    returns = noise + gain * np.concatenate([[0.0], mean_after[:-1]])
+    returns = planted_returns(
+        rng.standard_normal(bars), signal_r2, signal_half_life_bars, is_reverting=is_reverting
+    )
     close = 100.0 * np.exp(np.cumsum(volatility * returns))
     open_price = np.concatenate([[100.0], close[:-1]])
     wick = np.abs(rng.standard_normal((2, bars))) * volatility / 4
@@ -60,19 +56,3 @@ def simulate_bars(
             "volume": rng.lognormal(11.0, 0.5, bars),  # deep: millions of quote currency a bar
         }
     )
-
-
-def _gain_for(r2: float, decay: float, *, is_reverting: bool) -> float:
-    """Gain that makes the mean of past returns explain `r2` of the next one.
-
-    The mean is an AR(1) with persistence p = decay + (1 - decay) gain, so its variance is
-    (1 - decay)^2 (1 - r2) / (1 - p^2); r2 = gain^2 times that variance.
-    """
-
-    def excess(gain: float) -> float:
-        persistence = decay + (1 - decay) * gain
-        return (gain * (1 - decay)) ** 2 * (1 - r2) / (1 - persistence**2) - r2
-
-    # the mean is stationary, |p| < 1, for gains between these
-    far_end = -(1 + decay) / (1 - decay) + 1e-9 if is_reverting else 1 - 1e-9
-    return float(brentq(excess, min(0.0, far_end), max(0.0, far_end))) if r2 > 0 else 0.0

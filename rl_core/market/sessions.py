@@ -1,0 +1,155 @@
+"""When a market is open: sessions, holidays and the daily break, as time on a grid of bars.
+
+Hours come from exchange-calendars. Its calendar of the CME's index futures lets a session last from
+17:00 to 17:00 in Chicago; the daily break is taken off the end here. Shapes: B bars, S sessions.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from rl_core.errors import TollgateError
+
+NS_PER_MINUTE = 60_000_000_000
+ALWAYS = np.iinfo(np.int64).max
+Ns = NDArray[np.int64]
+
+
+class SessionConfig(BaseModel):
+    """Which calendar a market keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calendar: str = Field(default="CMES", description="a name that exchange-calendars knows")
+    regular_calendar: str = Field(
+        default="XNYS", description="whose hours count as regular: the stocks behind the index"
+    )
+    daily_break_minutes: int = Field(
+        default=60, ge=0, lt=1440, description="a session lasts 24 hours less this at most"
+    )
+    drop_outside: bool = Field(
+        default=False, description="leave out bars outside the sessions; they are reported"
+    )
+
+
+@dataclass(frozen=True)
+class TradingHours:
+    """Stretches of time at which a market is open, and the grid of bars that they hold."""
+
+    open_ns: Ns  # (S,) strictly increasing
+    close_ns: Ns  # (S,)
+    interval_ns: int
+
+    @property
+    def _before(self) -> Ns:
+        """Bars in all sessions before each, (S,)."""
+        lengths = (self.close_ns[:-1] - self.open_ns[:-1]) // self.interval_ns
+        return np.concatenate([[0], np.cumsum(lengths)])
+
+    def session(self, ns: Ns) -> Ns:
+        """Index of the last session that has opened, (B,); -1 before the first."""
+        return np.searchsorted(self.open_ns, ns, side="right") - 1
+
+    def is_open(self, ns: Ns) -> NDArray[np.bool_]:
+        """Does a bar that opens then lie inside a session? (B,)."""
+        session = self.session(ns)
+        return (session >= 0) & (ns < self.close_ns[np.maximum(session, 0)])
+
+    def position(self, ns: Ns) -> Ns:
+        """Place of each bar on the grid, (B,): consecutive bars differ by 1, also overnight."""
+        session = np.maximum(self.session(ns), 0)
+        into = np.minimum(ns, self.close_ns[session] - 1) - self.open_ns[session]
+        return self._before[session] + into // self.interval_ns
+
+    def time(self, position: Ns) -> Ns:
+        """Opening time of the bar at a place on the grid."""
+        before = self._before
+        session = np.searchsorted(before, position, side="right") - 1
+        return self.open_ns[session] + (position - before[session]) * self.interval_ns
+
+    def is_on_grid(self, ns: Ns) -> NDArray[np.bool_]:
+        """Does a bar open a whole number of intervals after its session? (B,)."""
+        return (ns - self.open_ns[np.maximum(self.session(ns), 0)]) % self.interval_ns == 0
+
+
+def trading_hours(config: SessionConfig | None, ns: Ns, interval_ns: int) -> TradingHours:
+    """The hours of a market around some bars (B,), in order; always open without a config.
+
+    Raises:
+        TollgateError: exchange-calendars knows no such calendar, or not for that time.
+    """
+    if config is None:
+        return TradingHours(ns[:1], np.array([ALWAYS]), interval_ns)
+    opens, closes = _sessions(config.calendar, int(ns.min()), int(ns.max()))
+    longest = (24 * 60 - config.daily_break_minutes) * NS_PER_MINUTE
+    return TradingHours(opens, np.minimum(closes, opens + longest), interval_ns)
+
+
+def _sessions(calendar: str, first_ns: int, last_ns: int) -> tuple[Ns, Ns]:
+    """Opening and closing times around a stretch of time."""
+    day = pd.Timedelta(days=1)
+    start = (pd.Timestamp(first_ns) - 7 * day).normalize()
+    end = (pd.Timestamp(last_ns) + 7 * day).normalize()
+    return _calendar(calendar, f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}")
+
+
+@lru_cache(maxsize=16)
+def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns]:
+    from exchange_calendars import errors, get_calendar  # takes half a second
+
+    try:
+        with warnings.catch_warnings():  # its own use of pandas, which nobody here can mend
+            warnings.simplefilter("ignore", pd.errors.Pandas4Warning)
+            schedule = get_calendar(name, start=start, end=end).schedule
+    except (errors.CalendarError, ValueError) as error:
+        raise TollgateError(
+            f"sessions must come from a calendar of exchange-calendars, was {name} from {start} to "
+            f"{end}: {str(error).splitlines()[0]}"
+        ) from None
+    return tuple(
+        pd.DatetimeIndex(schedule[column].array).as_unit("ns").asi8.copy()
+        for column in ("open", "close")
+    )  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class SessionClock:
+    """Where each bar stands in its session, each (B,); known at the bar's close but for `ends`."""
+
+    session: Ns  # counts up; the same for all bars of a session
+    minutes_since_open: NDArray[np.float64]  # at the bar's close
+    minutes_to_close: NDArray[np.float64]  # at the bar's close; >= 0
+    is_regular: NDArray[np.bool_]  # inside regular hours
+    starts: NDArray[np.bool_]  # first bar of a session, or of a contract
+    ends: NDArray[np.bool_]  # last bar that there is before the next start
+
+
+def session_clock(
+    ns: Ns, rolls: NDArray[np.bool_], config: SessionConfig, interval_ns: int
+) -> SessionClock:
+    """Clock of bars that lie inside the sessions.
+
+    Args:
+        ns: (B,) strictly increasing.
+        rolls: (B,) True on the first bar of another contract.
+        config: the calendar.
+        interval_ns: a bar's length.
+    """
+    hours = trading_hours(config, ns, interval_ns)
+    session = hours.session(ns)
+    to_close = (hours.close_ns[session] - ns - interval_ns) / NS_PER_MINUTE
+    regular_open, regular_close = _sessions(config.regular_calendar, int(ns.min()), int(ns.max()))
+    starts = np.concatenate([[True], np.diff(session) != 0]) | rolls
+    return SessionClock(
+        session=session - session[0],
+        minutes_since_open=(ns + interval_ns - hours.open_ns[session]) / NS_PER_MINUTE,
+        minutes_to_close=np.maximum(to_close, 0.0),
+        is_regular=TradingHours(regular_open, regular_close, interval_ns).is_open(ns),
+        starts=starts,
+        ends=np.concatenate([starts[1:], to_close[-1:] <= 0]),
+    )
