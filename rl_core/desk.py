@@ -1,12 +1,15 @@
 """A desk: one trading problem, in one YAML file that holds only what differs from the defaults.
 
+Its `kind` says what is traded and how: `spot` or `futures`. What the kinds share stands in
+`DeskConfig`, and what only one of them knows in its own class; `rl_core/families` acts on it.
 Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 """
 
 import os
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
@@ -16,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparationConfig
 from rl_core.ensemble.vote import EnsembleConfig
-from rl_core.envs.config import SpotEnvConfig
+from rl_core.envs.config import FuturesEnvConfig, SpotEnvConfig
 from rl_core.errors import TollgateError, validated
 from rl_core.evaluation.config import GateConfig
 from rl_core.features.regimes import RegimeConfig
@@ -28,6 +31,14 @@ from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
 from rl_core.offline.regime_filter import RegimeFilterConfig
 from rl_core.trading.costs import CostConfig
+from rl_core.trading.futures import (
+    BracketConfig,
+    ContractConfig,
+    FuturesAccountConfig,
+    FuturesCostConfig,
+    FuturesTrading,
+    RulebookConfig,
+)
 from rl_core.training.config import CloningConfig, PPOConfig
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -52,10 +63,16 @@ class RetrainConfig(BaseModel):
         return self
 
 
-class DeskConfig(BaseModel):
-    """Everything that defines a desk."""
+class DeskConfig(BaseModel, ABC):
+    """What every desk has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # what every link of one chain must agree on: what a bar is, what is known of it, what it costs
+    shared_sections: ClassVar[tuple[str, ...]] = (
+        "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "account", "dataset",
+        "environment",
+    )  # fmt: skip
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = ""
@@ -65,12 +82,9 @@ class DeskConfig(BaseModel):
     sentiment: SentimentConfig = SentimentConfig()
     regimes: RegimeConfig = RegimeConfig()
     splits: SplitConfig = SplitConfig()
-    costs: CostConfig = CostConfig()
-    account: AccountConfig = AccountConfig()
     ensemble: EnsembleConfig = EnsembleConfig()
     dataset: DatasetConfig = DatasetConfig()
     regime_filter: RegimeFilterConfig = RegimeFilterConfig()
-    environment: SpotEnvConfig = SpotEnvConfig()
     model: ModelConfig = ModelConfig()
     bc: CloningConfig = CloningConfig()
     ppo: PPOConfig = PPOConfig()
@@ -97,14 +111,14 @@ class DeskConfig(BaseModel):
         return self
 
     @property
+    @abstractmethod
     def preparation(self) -> PreparationConfig:
         """The parts that shape a prepared market."""
-        return PreparationConfig(
-            interval_ns=self.bars.interval_ns,
-            quality=self.quality,
-            max_sentiment_age_hours=self.sentiment.max_age_hours,
-            costs=self.costs,
-        )
+
+    @property
+    @abstractmethod
+    def initial_cash(self) -> float:
+        """Of an account, account currency."""
 
     def resolved(self) -> dict[str, Any]:
         """Every setting, defaults included, as JSON."""
@@ -126,6 +140,94 @@ class DeskConfig(BaseModel):
                 branch = branch[parent]
             branch[leaf] = value
         return validated(type(self), changed, "the command line")
+
+
+class SpotDesk(DeskConfig):
+    """One instrument, bought and sold for cash."""
+
+    kind: Literal["spot"] = "spot"
+    costs: CostConfig = CostConfig()
+    account: AccountConfig = AccountConfig()
+    environment: SpotEnvConfig = SpotEnvConfig()
+
+    @property
+    def preparation(self) -> PreparationConfig:
+        """With market impact."""
+        return PreparationConfig(
+            interval_ns=self.bars.interval_ns,
+            quality=self.quality,
+            max_sentiment_age_hours=self.sentiment.max_age_hours,
+            impact_coefficient=self.costs.impact_coefficient,
+            sessions=self.bars.sessions,
+        )
+
+    @property
+    def initial_cash(self) -> float:
+        """Quote currency."""
+        return self.account.initial_cash
+
+
+class FuturesDesk(DeskConfig):
+    """One future, intraday, with brackets and the rulebook of a funded account."""
+
+    shared_sections: ClassVar[tuple[str, ...]] = (
+        *DeskConfig.shared_sections, "contract", "brackets", "rules",
+    )  # fmt: skip
+
+    kind: Literal["futures"] = "futures"
+    contract: ContractConfig = ContractConfig()
+    costs: FuturesCostConfig = FuturesCostConfig()
+    account: FuturesAccountConfig = FuturesAccountConfig()
+    brackets: BracketConfig = BracketConfig()
+    rules: RulebookConfig = RulebookConfig()
+    environment: FuturesEnvConfig = FuturesEnvConfig()
+
+    @model_validator(mode="after")
+    def _market_has_sessions(self) -> Self:
+        if self.bars.sessions is None:
+            raise ValueError("a futures desk must have bars.sessions, was without")
+        return self
+
+    @property
+    def trading(self) -> FuturesTrading:
+        """What a fill needs."""
+        return FuturesTrading(
+            contract=self.contract,
+            costs=self.costs,
+            account=self.account,
+            brackets=self.brackets,
+            rules=self.rules,
+        )
+
+    @property
+    def preparation(self) -> PreparationConfig:
+        """With sessions."""
+        return PreparationConfig(
+            interval_ns=self.bars.interval_ns,
+            quality=self.quality,
+            max_sentiment_age_hours=self.sentiment.max_age_hours,
+            sessions=self.bars.sessions,
+        )
+
+    @property
+    def initial_cash(self) -> float:
+        """USD."""
+        return self.account.initial_cash
+
+
+KINDS: Mapping[str, type[DeskConfig]] = {"spot": SpotDesk, "futures": FuturesDesk}
+
+
+def parse_desk(settings: Mapping[str, Any], where: str) -> DeskConfig:
+    """Settings as a desk of their kind; `spot` where they do not say.
+
+    Raises:
+        TollgateError: the first thing that is wrong with them, in one line.
+    """
+    kind = settings.get("kind", "spot")
+    if kind not in KINDS:
+        raise TollgateError(f"{where}: kind: must be one of {', '.join(KINDS)}, was {kind!r}")
+    return validated(KINDS[kind], dict(settings), where)
 
 
 def desk_files() -> dict[str, Path]:
@@ -162,7 +264,7 @@ def load_desk(name: str) -> DeskConfig:
     settings = read_yaml(path)
     if settings.setdefault("name", name) != name:
         raise TollgateError(f"name in {path} must be {name}, like the file, was {settings['name']}")
-    return validated(DeskConfig, settings, str(path))
+    return parse_desk(settings, str(path))
 
 
 def load_desks() -> list[DeskConfig]:

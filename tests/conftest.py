@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prepare_market
-from rl_core.desk import DeskConfig
+from rl_core.desk import SpotDesk
 from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
 from rl_core.market.quality import QualityConfig
@@ -45,7 +45,7 @@ def make_bars(close: list[float], open_price: list[float] | None = None) -> pd.D
 
 @pytest.fixture
 def preparation() -> PreparationConfig:
-    return PreparationConfig(HOUR_NS, QualityConfig(), 24.0, CostConfig())
+    return PreparationConfig(HOUR_NS, QualityConfig(), 24.0, CostConfig().impact_coefficient)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def prepare(preparation: PreparationConfig) -> Callable[[pd.DataFrame], Prepared
     return run
 
 
-def small_desk(bars_path: Path, name: str = "small", **settings: object) -> DeskConfig:
+def small_desk(bars_path: Path, name: str = "small", **settings: object) -> SpotDesk:
     """A desk whose whole chain runs in seconds."""
     base: dict[str, object] = {
         "name": name,
@@ -72,7 +72,7 @@ def small_desk(bars_path: Path, name: str = "small", **settings: object) -> Desk
         # a tiny network is judged for soundness, not for how well it learned in seconds
         "gate": {"max_loss_gap": 5.0, "max_accuracy_gap": 0.9},
     }  # fmt: skip
-    return DeskConfig.model_validate({**base, **settings})
+    return SpotDesk.model_validate({**base, **settings})
 
 
 @pytest.fixture

@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 from rl_core.features.indicators import Indicators, compute_indicators
 from rl_core.features.regimes import RegimeThresholds, volatility_regime
 from rl_core.features.sentiment import sentiment_at_close
+from rl_core.features.sessions import session_features
 from rl_core.features.state import first_complete_row, market_features
 from rl_core.market.bars import nanoseconds
 from rl_core.market.quality import QualityConfig, data_health
-from rl_core.trading.costs import NS_PER_DAY, CostConfig, CostRates, impact_scale
+from rl_core.market.rolls import continuous_prices, rolls
+from rl_core.market.sessions import (
+    SessionClock,
+    SessionConfig,
+    session_clock,
+    trading_hours,
+)
+from rl_core.trading.costs import NS_PER_DAY, impact_scale
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,15 @@ class PreparedMarket:
     regime: NDArray[np.int8]  # (B,)
     health: NDArray[np.float64]  # (B,)
     sentiment: NDArray[np.float64]  # (B, 2)
-    features: NDArray[np.float32]  # (B, 30), NaN in the warm-up
+    clock: SessionClock | None  # of a market with sessions
+    features: NDArray[np.float32]  # (B, F), NaN in the warm-up
     first_bar: int  # first with complete features
     impact_scale: NDArray[np.float64]  # (B,)
-    rates: CostRates
+
+    @property
+    def atr_points(self) -> NDArray[np.float64]:
+        """ATR(14) in units of price, of the contract that trades, (B,); 0 in the warm-up."""
+        return np.nan_to_num(self.indicators.atr_fraction * self.bars["close"].to_numpy())
 
     @property
     def days(self) -> NDArray[np.float64]:
@@ -47,7 +60,8 @@ class PreparationConfig:
     interval_ns: int
     quality: QualityConfig
     max_sentiment_age_hours: float
-    costs: CostConfig
+    impact_coefficient: float = 0.0  # Y of the impact law; 0 where fills have none
+    sessions: SessionConfig | None = None
 
 
 def prepare_market(
@@ -67,13 +81,19 @@ def prepare_market(
         indicators: of these bars, if they are known already.
     """
     ns = nanoseconds(bars["timestamp"])
-    indicators = indicators or compute_indicators(bars)
+    prices = continuous_prices(bars)
+    indicators = indicators or compute_indicators(prices)
     regime = volatility_regime(indicators, thresholds)
-    health = data_health(bars, config.interval_ns, config.quality)
+    hours = trading_hours(config.sessions, ns, config.interval_ns)
+    health = data_health(bars, hours.position(ns), config.quality)
     opinion = sentiment_at_close(
         bars["timestamp"], config.interval_ns, sentiment, config.max_sentiment_age_hours
     )
     features = market_features(indicators, regime, health, opinion)
+    clock = None
+    if config.sessions is not None:
+        clock = session_clock(ns, rolls(bars), config.sessions, config.interval_ns)
+        features = np.column_stack([features, session_features(prices, indicators, clock)])
     return PreparedMarket(
         bars=bars,
         ns=ns,
@@ -82,8 +102,8 @@ def prepare_market(
         regime=regime,
         health=health,
         sentiment=opinion,
+        clock=clock,
         features=features,
         first_bar=first_complete_row(features),
-        impact_scale=impact_scale(bars, indicators.volatility, config.costs.impact_coefficient),
-        rates=config.costs.rates(config.interval_ns),
+        impact_scale=impact_scale(bars, indicators.volatility, config.impact_coefficient),
     )

@@ -3,25 +3,32 @@
 Shapes: B bars.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rl_core.backtest.engine import Walk
 from rl_core.ensemble.vote import Vote
 from rl_core.market.bars import nanoseconds
-from rl_core.trading.accounts import HOLD
-from rl_core.trading.performance import Performance, summarise
+from rl_core.trading.performance import Performance, round_trip_profits, summarise
 
 
 def decision_records(
-    bars: pd.DataFrame, vote: Vote, walk: Walk, regime: np.ndarray
+    bars: pd.DataFrame, vote: Vote, account: Mapping[str, NDArray[Any]], regime: np.ndarray
 ) -> pd.DataFrame:
     """Table of decisions.
 
     Columns: `timestamp`, `close`, `regime`; `<analyst>_action`, `_strength`, `_weight`, `_reason`;
-    the vote's `action` and `strength`; `cash`, `units`, `position`, `equity`, `days_since_trade` at
-    the decision; `target`, the position that an order wants, NaN for a HOLD; `fill_price`,
-    `traded_units`, `cost`, `equity_after_fill` at the fill that followed.
+    the vote's `action` and `strength`; then what the account says.
+
+    Args:
+        bars: (B,) that were decided at.
+        vote: the decisions.
+        account: (B,) columns: the account at each decision, and what came of the decision.
+        regime: (B,).
     """
     columns: dict[str, object] = {
         "timestamp": bars["timestamp"],
@@ -38,16 +45,7 @@ def decision_records(
     columns |= {
         "action": vote.action,
         "strength": vote.strength,
-        "cash": walk.cash,
-        "units": walk.units,
-        "position": walk.units * bars["close"].to_numpy() / walk.equity,
-        "equity": walk.equity,
-        "days_since_trade": walk.days_since_trade,
-        "target": np.where(vote.action == HOLD, np.nan, walk.target),
-        "fill_price": walk.fill_price,
-        "traded_units": walk.traded_units,
-        "cost": walk.cost,
-        "equity_after_fill": walk.equity_after_fill,
+        **account,
     }
     return pd.DataFrame(columns)
 
@@ -61,7 +59,7 @@ def walk_performance(bars: pd.DataFrame, walk: Walk) -> Performance:
         ns,
         walk.equity,
         walk.units[1:],
-        walk.equity_after_fill[fills],
+        round_trip_profits(walk.equity, walk.units[1:], walk.equity_after_fill[fills]),
         traded_value,
         walk.cost[fills],
     )

@@ -14,7 +14,13 @@ from rl_core.evaluation.gate import CHECK_NAMES as GATE_CHECKS
 from rl_core.offline.validation import CHECK_NAMES as DATASET_CHECKS
 
 CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it block what comes next?
-    "bars": {"few_bars_are_missing": False, "bars_are_healthy": False},
+    "bars": {
+        "few_bars_are_missing": False,
+        "bars_are_healthy": False,
+        "prices_have_one_unit": True,
+        "the_feed_never_died": False,
+        "rolls_are_plausible": True,
+    },
     "backtest_history": {"equity_is_cash_and_holdings": True},
     "offline_dataset": DATASET_CHECKS,
     "regime_dataset": {"only_training_rows_were_filtered": True},
@@ -23,6 +29,10 @@ CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it blo
         "no_update_was_skipped": False,
         "critic_explains_the_returns": False,
         "ppo_improved_on_the_clone": False,
+        "entropy_stayed_up": False,
+        "mean_return_trends_up": False,
+        "accounts_traded": False,
+        "metrics_are_complete": False,
     },
     "prediction_validation": dict.fromkeys(GATE_CHECKS, True),
     "deployed_model": {"served_model_is_intact": True},

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rl_core.backtest.engine import walk_bars
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
-from rl_core.backtest.records import decision_records, walk_performance
+from rl_core.backtest.records import decision_records
 from rl_core.chain import CHAIN
 from rl_core.chain.workplace import THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.desk import DeskConfig
-from rl_core.ensemble.vote import ensemble_vote
 from rl_core.errors import TollgateError
+from rl_core.families import family_of
 from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import fit_regime_thresholds
 from rl_core.market.bars import describe_rows, nanoseconds
+from rl_core.market.rolls import continuous_prices
 from rl_core.market.splits import Split, split_bars
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
-from rl_core.trading.accounts import BUY
 from rl_core.trading.performance import Performance
 
 BOOKKEEPING_ERROR = 1e-9  # relative
@@ -56,32 +55,18 @@ def run_backtest(
     """
     ns = nanoseconds(bars["timestamp"])
     train = split_bars(ns, desk.splits) == Split.TRAIN
-    indicators = compute_indicators(bars)
+    family, indicators = family_of(desk), compute_indicators(continuous_prices(bars))
     thresholds = fit_regime_thresholds(indicators, train, desk.regimes)
     market = prepare_market(bars, sentiment, desk.preparation, thresholds, indicators)
     span = trading_span(bars["timestamp"], market.first_bar, start, end)
-    vote = ensemble_vote(
-        market.indicators, market.regime, market.health, market.sentiment, desk.ensemble
-    ).take(span)
-    traded, impact = bars.iloc[span].reset_index(drop=True), market.impact_scale[span]
-    walk = walk_bars(traded, vote.action, vote.strength, impact, market.rates, desk.account)
-    hold = np.zeros(len(traded), dtype=np.int8)
-    hold[0] = BUY
-    held = walk_bars(
-        traded,
-        hold,
-        np.full(len(traded), desk.account.max_position),
-        impact,
-        market.rates,
-        desk.account,
-    )
+    vote = family.vote(market).take(span)
+    own = family.walk(market, span.start, vote.action, vote.strength)
+    held = family.buy_and_hold(market, span.start, len(vote.action))
+    traded = bars.iloc[span].reset_index(drop=True)
     return Backtest(
         market=market,
-        records=decision_records(traded, vote, walk, market.regime[span]),
-        performance={
-            "ensemble": walk_performance(traded, walk),
-            "buy_and_hold": walk_performance(traded, held),
-        },
+        records=decision_records(traded, vote, own.records, market.regime[span]),
+        performance={"ensemble": own.performance, "buy_and_hold": held.performance},
     )
 
 
@@ -135,8 +120,7 @@ def build_backtest_history(work: Workplace) -> Artifact:
 def run_checks(work: Workplace) -> list[Check]:
     """The books balance: equity is cash and holdings, and only fills and costs change cash."""
     history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
-    cash, units, equity = (history[name].to_numpy() for name in ("cash", "units", "equity"))
-    marked = np.abs(cash + units * history["close"].to_numpy() - equity) / equity
+    marked = work.family.book_errors(history)
     rows = np.flatnonzero(marked > BOOKKEEPING_ERROR)
     return [
         Check(

@@ -5,10 +5,13 @@ from rl_core.chain.workplace import BARS, SENTIMENT, Workplace
 from rl_core.checks import Check
 from rl_core.desk import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
+from rl_core.market.bars import describe_rows
 from rl_core.market.quality import QualityReport, assess_quality
 from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
 from rl_core.registry.lake import Artifact
-from rl_core.runtime.files import write_json
+from rl_core.runtime.files import read_json, write_json
+
+QUALITY = "quality.json"
 
 
 def read_source(work: Workplace) -> tuple[RawBars, QualityReport]:
@@ -21,6 +24,7 @@ def read_source(work: Workplace) -> tuple[RawBars, QualityReport]:
         desk.quality,
         row_numbers=raw.row_numbers,
         was_newest_first=raw.was_newest_first,
+        sessions=desk.bars.sessions,
     )
     return raw, report
 
@@ -36,13 +40,14 @@ def build_bars(work: Workplace) -> Artifact:
     sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
     metadata = quality_counts(report) | {
         "symbol": work.desk.bars.symbol,
+        "is_simulated": work.desk.bars.is_simulated,
         "sentiment_rows": 0 if sentiment is None else len(sentiment),
     }
     with work.lake.build("bars", {}, work.desk.resolved(), metadata) as directory:
         bars.to_parquet(directory / BARS, index=False)
         if sentiment is not None:
             sentiment.to_parquet(directory / SENTIMENT, index=False)
-        write_json(directory / "quality.json", report.model_dump())
+        write_json(directory / QUALITY, report.model_dump())
     return work.lake.load("bars")
 
 
@@ -76,4 +81,30 @@ def run_checks(work: Workplace) -> list[Check]:
             detail=f"mean data health {health:.4f}, at least {limits.min_mean_health}",
             figures={"mean_health": health},
         ),
+        *row_checks(work),
+    ]
+
+
+ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
+    "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
+    "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
+    "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
+}
+
+
+def row_checks(work: Workplace) -> list[Check]:
+    """Checks that name the rows of the source which they find."""
+    work.lake.load("bars")
+    report = read_json(work.lake.path("bars", QUALITY))
+    found = {name: report[field] for name, (field, _) in ROW_CHECKS.items()}
+    return [
+        Check(
+            name=name,
+            passed=not rows,
+            is_blocking=CHAIN["bars"][name],
+            detail=f"{len(rows)} bars {ROW_CHECKS[name][1]}"
+            + (f": {describe_rows(rows)}" if rows else ""),
+            figures={"rows": len(rows)},
+        )
+        for name, rows in found.items()
     ]

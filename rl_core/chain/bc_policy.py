@@ -86,6 +86,7 @@ def train_clone(
     torch.manual_seed(seed)
     spec = PolicySpec(
         model=desk.model,
+        features=work.family.state.names,
         horizons=desk.dataset.horizons,
         trained_horizons=desk.dataset.horizons if desk.bc.return_weight > 0 else (),
         thresholds=work.read_thresholds("regime_dataset"),

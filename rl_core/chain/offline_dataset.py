@@ -20,7 +20,10 @@ def build_offline_dataset(work: Workplace) -> Artifact:
     thresholds = work.read_thresholds("backtest_history")
     market = work.read_market(thresholds)
     history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
-    dataset = build_dataset(market, split_bars(market.ns, desk.splits), history, desk.dataset)
+    dataset = build_dataset(
+        market, split_bars(market.ns, desk.splits), history, work.family.state,
+        work.family.decision_columns, desk.dataset,
+    )  # fmt: skip
     metadata = {
         "rows": len(dataset),
         "actions": action_distribution(dataset["action"]),
@@ -45,6 +48,7 @@ def run_checks(work: Workplace) -> list[Check]:
         work.read_sentiment(),
         work.desk.preparation,
         work.read_thresholds("backtest_history"),
+        work.family.state.market_names,
     )
     return validate_dataset(
         work.lake.path("offline_dataset", "dataset.parquet"),

@@ -32,11 +32,11 @@ from rl_core.runtime.files import sha256_json
 from rl_core.runtime.shutdown import StopRequest
 from rl_core.training.config import PPOConfig
 from rl_core.training.learner import Learner, require_same_shapes
+from rl_core.training.rollout import Position
 from rl_core.training.sizing import SIZES
 
 # what a resumed training may change: how long it lasts, and how often it saves
 FREE_TO_CHANGE = {"iterations", "episodes", "timesteps", "checkpoint_every"}
-SECTIONS = ("model", "ppo", "account", "costs", "environment", "splits", "dataset")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FoundCheckpoint:
 
     path: Path
     step: int
-    tensors: dict[str, torch.Tensor]  # with the generator of this process
+    tensors: dict[str, torch.Tensor]  # with those that are this process's own
     facts: dict[str, Any]
 
     @property
@@ -82,7 +82,7 @@ def run_facts(
     return {
         "started_from": started_from,
         "inputs": {name: work.lake.seal(name).identity for name in ("bars", "regime_dataset")},
-        "settings": {name: settings[name] for name in SECTIONS},
+        "settings": {n: settings[n] for n in ("model", "ppo", *work.desk.shared_sections)},
         "processes": processes,
         "device": device.type,
     }
@@ -157,20 +157,25 @@ def verified(
             f"{path.name} must be of this training, was of another {difference}: train as it was, "
             "or add --allow-fresh to start anew"
         )
-    own = {k: v for k, v in tensors.items() if not k.startswith("generator")}
-    own["generator"] = tensors[f"generator.{processes.rank}"]
+    mark = f"process.{processes.rank}."
+    own = {k.removeprefix(mark): v for k, v in tensors.items() if k.startswith(mark)}
+    own |= {k: v for k, v in tensors.items() if not k.startswith("process.")}
     return FoundCheckpoint(path, checkpoint.step, own, checkpoint.facts)
 
 
 def take_up(
-    learner: Learner, found: FoundCheckpoint, config: PPOConfig, say: Callable[[str], None]
+    learner: Learner,
+    found: FoundCheckpoint,
+    config: PPOConfig,
+    like: Position[Any] | None,
+    say: Callable[[str], None],
 ) -> None:
     """Become what the checkpoint stores.
 
     Raises:
         TollgateError: nothing is left to do.
     """
-    learner.restore(found.tensors, found.facts)
+    learner.restore(found.tensors, found.facts, like)
     if learner.iteration >= config.num_iterations:
         raise TollgateError(
             f"a resumed training must have iterations left, was {learner.iteration} of "
@@ -194,18 +199,25 @@ def keep(
     is_done = learner.iteration == config.num_iterations
     is_due = learner.iteration > 0 and learner.iteration % config.checkpoint_every == 0
     if (is_due or is_stopping) and not is_done:
-        generators = processes.gather(learner.generator.get_state().to(device))
+        gathered = {
+            name: processes.gather(tensor.to(device))
+            for name, tensor in learner.own_tensors().items()
+        }
         if processes.is_first:
             stopped = interrupted_name(datetime.now(UTC))
             name = stopped if is_stopping else periodic_name(learner.env_steps)
-            states = {f"generator.{rank}": state for rank, state in enumerate(generators)}
+            own = {
+                f"process.{rank}.{name}": tensor
+                for name, each in gathered.items()
+                for rank, tensor in enumerate(each)
+            }
             facts = {
                 "run": dict(run),
                 "sizes": {name: getattr(config, name) for name in SIZES},
                 "log": log.summaries,
             }
             path = save_checkpoint(
-                folder, name, learner.env_steps, learner.tensors() | states,
+                folder, name, learner.env_steps, learner.tensors() | own,
                 learner.facts() | facts,
             )  # fmt: skip
             log.line(f"ppo: saved {path}")

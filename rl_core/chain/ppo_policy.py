@@ -10,15 +10,17 @@ from rl_core.chain.bc_policy import demonstrations
 from rl_core.chain.ppo_checkpoints import TrainingOptions
 from rl_core.chain.ppo_run import Trained, run_ppo
 from rl_core.chain.training_log import TIMINGS
+from rl_core.chain.training_verdict import training_verdict
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
-from rl_core.desk import DeskConfig
+from rl_core.desk import parse_desk
 from rl_core.evaluation.learning_plot import plot_learning
 from rl_core.models.policy_file import Policy, save_policy
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.checkpoint import remove_checkpoints
-from rl_core.runtime.files import write_json
+from rl_core.runtime.files import read_json, write_json
 from rl_core.training.cloning import cloning_scores
+from rl_core.training.ppo_figures import PPOIteration
 
 MIN_EXPLAINED_VARIANCE = 0.5
 
@@ -110,7 +112,7 @@ def run_checks(work: Workplace) -> list[Check]:
     """Warn of training that went badly."""
     artifact = work.lake.load("ppo_policy")
     metadata = artifact.metadata
-    is_heads_only = DeskConfig.model_validate(artifact.config).ppo.train_heads_only
+    is_heads_only = parse_desk(artifact.config, "ppo_policy").ppo.train_heads_only
     variance, skipped = metadata["explained_variance"], metadata["skipped_updates"]
     return [
         Check(
@@ -136,4 +138,15 @@ def run_checks(work: Workplace) -> list[Check]:
             detail=best_line(metadata["best_iteration"], is_heads_only=is_heads_only),
             figures={"best_iteration": metadata["best_iteration"]},
         ),
+        *verdict_of(work, artifact),
     ]
+
+
+def verdict_of(work: Workplace, artifact: Artifact) -> list[Check]:
+    """The verdict on the sealed training."""
+    ppo = parse_desk(artifact.config, "ppo_policy").ppo
+    stored = read_json(work.lake.path("ppo_policy", "history.json"))
+    untimed = dict.fromkeys(TIMINGS, 0.0)
+    history = [PPOIteration.model_validate({**untimed, **each}) for each in stored]
+    summaries = read_json(work.lake.path("ppo_policy", "metrics.json"))
+    return training_verdict(history, summaries, ppo.num_iterations, ppo.summary_every)

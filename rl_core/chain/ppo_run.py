@@ -5,12 +5,13 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
-from rl_core.backtest.preparation import PreparedMarket
 from rl_core.chain.bc_policy import demonstrations
 from rl_core.chain.ppo_checkpoints import (
     FoundCheckpoint,
@@ -21,23 +22,24 @@ from rl_core.chain.ppo_checkpoints import (
     run_folder,
     take_up,
 )
+from rl_core.chain.scoring import evaluate_policy, split_span
 from rl_core.chain.training_log import TrainingLog
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
-from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows, allowed_starts
 from rl_core.errors import Interrupted, TollgateError
-from rl_core.evaluation.policy_walk import PolicyDecisions, decide, span_walk
-from rl_core.features.state import ACCOUNT_NAMES
+from rl_core.families import family_of
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.policy_file import Policy, PolicySpec, load_policy, new_model
 from rl_core.offline.dataset import dataset_arrays
+from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows
 from rl_core.runtime.memory import memory_limit
 from rl_core.runtime.precision import pick_precision
-from rl_core.trading.performance import Performance
 from rl_core.training.cloning import cloning_scores
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
 from rl_core.training.ppo import train_ppo
 from rl_core.training.ppo_figures import Validation
+from rl_core.training.rollout import any_position
 from rl_core.training.setup import Problem
 from rl_core.training.sizing import ProblemSize, fitted, tiling_of
 from rl_core.training.standardise import fit_units
@@ -70,6 +72,7 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
     folder = run_folder(work, run)
     found = find_checkpoint(folder, run, policy.model, options, say)
     desk = fitting_desk(work, policy, options, found, say)
+    problem = trading_problem(work, desk, policy, options.device)
     learner = new_learner(
         policy.model,
         desk.ppo,
@@ -78,10 +81,11 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
             "share": options.processes.any,
         },
         options.processes.rank,
+        len(problem.environment.rules),
     )
-    problem = spot_problem(work, desk, policy, options.device)
     if found is not None:
-        take_up(learner, found, desk.ppo, say)
+        like = any_position(problem.environment, policy.model, desk.ppo, options.device)
+        take_up(learner, found, desk.ppo, like, say)
     speaks = options.processes.is_first
     with TrainingLog(
         desk.ppo, policy.model.num_actions, options.device, folder if speaks else None,
@@ -171,7 +175,7 @@ def fitting_desk(
         parameters=sum(parameter.numel() for parameter in policy.model.parameters()),
         table_rows=work.lake.load("bars").metadata["rows"],
         observation_size=len(policy.spec.features),
-        num_private=len(ACCOUNT_NAMES),
+        num_private=len(work.family.state.account),
         num_horizons=len(policy.spec.horizons),
     )
     if found is not None:
@@ -187,41 +191,47 @@ def fitting_desk(
     return work.desk.model_copy(update={"ppo": ppo})
 
 
-def spot_problem(
+def trading_problem(
     work: Workplace, desk: DeskConfig, policy: Policy, device: torch.device
-) -> Problem[SpotState]:
-    """The training span with the regime filter's starts, and how a policy is validated."""
-    dataset = work.read_dataset("regime_dataset")
+) -> Problem[Any]:
+    """The training span with the data filter's starts, and how a policy is validated."""
+    dataset, family = work.read_dataset("regime_dataset"), family_of(desk)
     market = work.read_market(policy.spec.thresholds)
     span = split_span(dataset, "validation")
 
     def validate(model: ActorCritic, iteration: int) -> Validation:
-        performance = evaluate_policy(desk, market, model, span)[1]
+        performance = evaluate_policy(family, market, model, span, is_quick=True)[1].performance
         return Validation(
             iteration=iteration, score=performance.sharpe, figures=performance.model_dump()
         )
 
     return Problem(
-        environment=training_windows(desk, market, dataset, device),
+        environment=family.training_environment(
+            market,
+            kept_bars(desk, dataset, policy.spec.thresholds),
+            desk.ppo.rollout_steps,
+            device,
+        ),
         targets=return_targets(desk, policy.model, dataset, len(market.bars), device),
-        initial_cash=desk.account.initial_cash,
+        initial_cash=desk.initial_cash,
         validate=validate,
         clone=copy.deepcopy(policy.model).eval() if desk.ppo.clone_kl_coefficient else None,
     )
 
 
-def training_windows(
-    desk: DeskConfig, market: PreparedMarket, dataset: pd.DataFrame, device: torch.device
-) -> SpotWindows:
-    """The market with starts at the training rows that the regime filter kept."""
-    kept = torch.tensor(
-        dataset.loc[dataset["split"] == "train", "bar"].to_numpy(np.int64), device=device
+def kept_bars(
+    desk: DeskConfig, dataset: pd.DataFrame, thresholds: RegimeThresholds
+) -> NDArray[np.int64]:
+    """Training bars of the regime dataset, narrowed down by the data filter.
+
+    Raises:
+        TollgateError: too few are left.
+    """
+    narrowed = RegimeFilterConfig(
+        mode=desk.ppo.data_filter, min_train_rows=desk.regime_filter.min_train_rows
     )
-    return SpotWindows(
-        market=SpotMarket.from_prepared(market, device),
-        params=SpotParams(market.rates, desk.account, desk.environment),
-        starts=allowed_starts(kept, desk.ppo.rollout_steps),
-    )
+    rows = filter_training_rows(dataset, thresholds, narrowed)
+    return rows.loc[rows["split"] == "train", "bar"].to_numpy(np.int64)
 
 
 def return_targets(
@@ -235,24 +245,6 @@ def return_targets(
     known = torch.tensor(dataset_arrays(dataset, horizons, "train").returns, device=device)
     values[rows] = known / model.return_scale
     return ReturnTargets(horizons, values)
-
-
-def split_span(dataset: pd.DataFrame, split: str) -> tuple[int, int]:
-    """First and last bar of a split."""
-    bars = dataset.loc[dataset["split"] == split, "bar"]
-    return int(bars.min()), int(bars.max())
-
-
-def evaluate_policy(
-    desk: DeskConfig, market: PreparedMarket, model: ActorCritic, span: tuple[int, int]
-) -> tuple[PolicyDecisions, Performance]:
-    """Walk a policy through a span at full costs."""
-    device = next(model.parameters()).device
-    exact = SpotMarket.from_prepared(market, device, torch.float64)
-    params = SpotParams(market.rates, desk.account, desk.environment)
-    decisions = decide(model, exact, params, *span)
-    _, performance = span_walk(market, desk.account, span[0], decisions.action, decisions.strength)
-    return decisions, performance
 
 
 def interruption(work: Workplace, options: TrainingOptions) -> Interrupted:

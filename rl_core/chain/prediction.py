@@ -1,26 +1,27 @@
 """A prediction from the deployed model and the desk's latest bars."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import torch
 
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.chain.workplace import Workplace
-from rl_core.desk import PROJECT_ROOT, DeskConfig
-from rl_core.envs.spot import SpotMarket, SpotParams
-from rl_core.errors import TollgateError, validated
+from rl_core.desk import PROJECT_ROOT, DeskConfig, parse_desk
+from rl_core.errors import TollgateError
 from rl_core.evaluation.policy_walk import decide
+from rl_core.families import family_of
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.readers import read_bars
 from rl_core.models.policy_file import Policy, load_policy
 from rl_core.registry.store import Stage, Version
-from rl_core.serving.predict import AccountNow, decide_state, latest_state
-from rl_core.trading.accounts import NEVER_TRADED_DAYS
+from rl_core.serving.predict import decide_state
 
 
 def predict_latest(
-    work: Workplace, position: float, days_since_trade: float | None, stage: str | None
+    work: Workplace, account: Mapping[str, float], stage: str | None
 ) -> dict[str, Any]:
     """Decide at the close of the latest bar of the desk's source.
 
@@ -46,21 +47,24 @@ def predict_latest(
     bars = closed_bars(read_bars(work.desk.bars, PROJECT_ROOT), work.desk.bars.interval_ns, now)
     sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
     market = prepare_market(bars, sentiment, trained.preparation, policy.spec.thresholds)
-    account = AccountNow(
-        position, NEVER_TRADED_DAYS if days_since_trade is None else days_since_trade
-    )
+    family = family_of(trained)
+    if market.first_bar >= len(bars):
+        raise TollgateError(f"bars must outlast the indicators' warm-up, was {len(bars)} bars")
+    state = np.concatenate([market.features[-1], family.account_state(market, account)])
+    decision = decide_state(policy, state, recent_memory(policy, market, trained))
     opened = bars["timestamp"].iloc[-1]
     closed = opened + pd.Timedelta(work.desk.bars.interval_ns, "ns")
     return {
         "desk": work.desk.name,
+        "symbol": work.desk.bars.symbol,
+        "is_simulated": work.desk.bars.is_simulated,
         "version": version.manifest.version,
         "stage": chosen,
         "timestamp": str(opened),
         "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
         "close": float(bars["close"].iloc[-1]),
-        **decide_state(
-            policy, latest_state(market, account), recent_memory(policy, market, trained)
-        ),
+        **decision,
+        **family.decision_details(market, decision["action"], decision["strength"]),
     }
 
 
@@ -76,9 +80,8 @@ def recent_memory(
     if not policy.model.is_recurrent or last < market.first_bar:
         return None
     first = max(market.first_bar, last - trained.ppo.rollout_steps + 1)
-    exact = SpotMarket.from_prepared(market, torch.device("cpu"), torch.float64)
-    params = SpotParams(market.rates, trained.account, trained.environment)
-    return decide(policy.model, exact, params, first, last).memory
+    environment = family_of(trained).environment(market, torch.device("cpu"), torch.float64)
+    return decide(policy.model, environment, [(first, last)]).memory
 
 
 def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:
@@ -96,4 +99,4 @@ def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.D
 def trained_desk(version: Version) -> DeskConfig:
     """The settings that a version was trained with."""
     where = f"settings of {version.manifest.version}"
-    return validated(DeskConfig, version.manifest.config, where)
+    return parse_desk(version.manifest.config, where)

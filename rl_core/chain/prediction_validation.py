@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rl_core.chain.ppo_run import evaluate_policy, split_span
+from rl_core.chain.scoring import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import validated
@@ -18,7 +18,7 @@ from rl_core.evaluation.gate import (
     measure_latencies,
 )
 from rl_core.evaluation.metrics import PredictionMetrics, prediction_metrics
-from rl_core.evaluation.policy_walk import PolicyDecisions, buy_and_hold, span_walk
+from rl_core.evaluation.policy_walk import PolicyDecisions
 from rl_core.evaluation.report import markdown, plot_equity, plot_predictions
 from rl_core.evaluation.verdict import verdict
 from rl_core.models.policy_file import Policy, load_policy
@@ -37,19 +37,16 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     dataset, market = work.read_dataset("offline_dataset"), work.read_market(policy.spec.thresholds)
     test = dataset[dataset["split"] == "test"]
     first, last = split_span(dataset, "test")
-    decisions, own = evaluate_policy(desk, market, policy.model, (first, last))
-    walk, _ = span_walk(market, desk.account, first, decisions.action, decisions.strength)
-    teacher_walk, teacher = span_walk(
-        market,
-        desk.account,
-        first,
-        test["action"].to_numpy(np.int8),
-        test["strength"].to_numpy(np.float64),
-    )
-    held_walk, held = span_walk(
-        market, desk.account, first, *buy_and_hold(len(test), desk.account.max_position)
-    )
-    evidence = gather_evidence(work, policy, dataset, decisions, walk.equity)
+    family = work.family
+    decisions, own = evaluate_policy(family, market, policy.model, (first, last))
+    walks = {
+        "policy": own,
+        "teacher": family.walk(
+            market, first, test["action"].to_numpy(np.int8), test["strength"].to_numpy(np.float64)
+        ),
+        "buy_and_hold": family.buy_and_hold(market, first, len(test)),
+    }
+    evidence = gather_evidence(work, policy, dataset, decisions, own.equity)
     checks = judge(evidence, desk.gate)
     report = GateReport(
         desk=desk.name,
@@ -61,7 +58,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         is_skilled=None,
         checks=checks,
         predictions=metrics_by_horizon(evidence),
-        performance={"policy": own, "teacher": teacher, "buy_and_hold": held},
+        performance={name: walk.performance for name, walk in walks.items()},
         actions=action_distribution(decisions.action),
     )
     metadata = {
@@ -74,11 +71,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     with lake.build("prediction_validation", inputs, desk.resolved(), metadata) as directory:
         write_json(directory / "report.json", report.model_dump(mode="json"))
         (directory / "report.md").write_text(markdown(report))
-        curves = {
-            "policy": walk.equity,
-            "teacher": teacher_walk.equity,
-            "buy_and_hold": held_walk.equity,
-        }
+        curves = {name: walk.equity for name, walk in walks.items()}
         write_plots(directory, test["timestamp"], evidence, curves)
     return lake.load("prediction_validation")
 

@@ -224,6 +224,7 @@ def iteration_line(figures: PPOIteration, iterations: int, seconds_left: float) 
         f"rollout {figures.rollout_seconds:.1f} s, policy {figures.policy_seconds:.1f} s, "
         f"critic {figures.critic_seconds:.1f} s: {figures.steps_per_second:,.0f} steps/s"
     )
+    parts += [f"{name} {value:.4g}" for name, value in figures.curriculum.items()]
     if seconds_left > 0:
         parts.append(f"{int(seconds_left // 60)}:{int(seconds_left % 60):02d} left")
     if figures.validation_score is not None:
@@ -234,8 +235,10 @@ def iteration_line(figures: PPOIteration, iterations: int, seconds_left: float) 
 def verbose_line(figures: PPOIteration, memory_bytes: int) -> str:
     """Statistics of the rollout and of its advantages."""
     norms = ", ".join(f"{part} {norm:.3f}" for part, norm in figures.gradient_norms.items())
+    terms = ", ".join(f"{name} {number(mean, 5)}" for name, mean in figures.reward_terms.items())
     return (
-        f"ppo:   rewards {number(figures.reward_mean, 4)} ± {number(figures.reward_sd, 4)}, values "
+        f"ppo:   rewards {number(figures.reward_mean, 4)} ± {number(figures.reward_sd, 4)} "
+        f"[{terms}], values "
         f"{number(figures.value_mean, 3)}, advantages {number(figures.advantage_mean, 4)} ± "
         f"{number(figures.advantage_sd, 4)} before normalisation, orders "
         f"{figures.order_share:.1%}, rules broken {figures.terminated_share:.2%}, gradients "
@@ -256,7 +259,8 @@ def trade_line(before: int | None, iteration: int, trades: TradeSummary) -> str:
         "drawdown": percent(trades.max_trailing_drawdown),
     }
     said = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+    rules = ", ".join(f"{rule} {count:,}" for rule, count in trades.violations_by_rule.items())
     return (
         f"ppo: trades{since} to iteration {iteration}: {trades.trades:,}, {said}, rules broken "
-        f"{trades.rule_violations:,}"
+        f"{trades.rule_violations:,} ({rules})"
     )

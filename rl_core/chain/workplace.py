@@ -9,6 +9,7 @@ import pandas as pd
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.desk import DeskConfig, data_root, load_desk
 from rl_core.errors import TollgateError, validated
+from rl_core.families import Family, family_of
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.registry.lake import Artifact, Lake
 from rl_core.registry.store import ModelStore
@@ -16,18 +17,6 @@ from rl_core.runtime.files import read_json
 
 BARS, SENTIMENT = "bars.parquet", "sentiment.parquet"
 THRESHOLDS = "thresholds.json"
-# what every link of one chain must agree on: what a bar is, what is known of it, what trading costs
-SHARED_SECTIONS = (
-    "bars",
-    "quality",
-    "sentiment",
-    "regimes",
-    "splits",
-    "costs",
-    "account",
-    "dataset",
-    "environment",
-)
 
 
 @dataclass(frozen=True)
@@ -37,6 +26,11 @@ class Workplace:
     desk: DeskConfig
     lake: Lake
     store: ModelStore
+
+    @property
+    def family(self) -> Family:
+        """What the desk's kind knows."""
+        return family_of(self.desk)
 
     @classmethod
     def open(cls, desk: str | DeskConfig, root: Path | None = None) -> "Workplace":
@@ -63,7 +57,7 @@ class Workplace:
             TollgateError: names the first setting that differs.
         """
         now = self.desk.resolved()
-        for section in SHARED_SECTIONS:
+        for section in self.desk.shared_sections:
             if difference := first_difference(artifact.config.get(section), now[section], section):
                 raise TollgateError(
                     f"{artifact.name} of desk {self.desk.name} must be built with the desk's "

@@ -203,10 +203,18 @@ def deploy(desk: Desk, as_json: AsJson = False) -> None:
 def predict(
     desk: Desk,
     position: Annotated[
-        float, typer.Option(help="Value held / equity of the asking account.")
-    ] = 0.0,
+        float | None, typer.Option(help="Spot: value held / equity of the asking account.")
+    ] = None,
     days_since_trade: Annotated[
-        float | None, typer.Option(help="Of that account; left out: it never traded.")
+        float | None, typer.Option(help="Spot: of that account; left out: it never traded.")
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A figure of the asking account, name=number; give it several times. Futures: "
+            "contracts, entry_price, stop_price, target_price, held_bars, drawdown_usd, "
+            "day_loss_usd, is_barred."
+        ),
     ] = None,
     stage: Annotated[
         str | None, typer.Option(help="champion or shadow; champion if there is one.")
@@ -215,13 +223,18 @@ def predict(
 ) -> None:
     """Ask the deployed model what to do at the close of the latest bar.
 
-    Verifies the hashes of the model before it is loaded.
+    Verifies the hashes of the model before it is loaded. Without options the account that asks has
+    nothing but cash. Example: `tollgate predict --desk index_futures --account contracts=1
+    --account entry_price=18000 --account stop_price=17980 --account target_price=18030`
     """
     from rl_core.chain.prediction import predict_latest
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
 
-    answer = predict_latest(Workplace.open(desk), position, days_since_trade, stage)
+    figures = account_figures(account or [])
+    shorthand = {"position": position, "days_since_trade": days_since_trade}
+    figures |= {name: figure for name, figure in shorthand.items() if figure is not None}
+    answer = predict_latest(Workplace.open(desk), figures, stage)
     emit(answer, as_json, show.prediction)
 
 
@@ -233,3 +246,19 @@ def summary(desk: Desk, as_json: AsJson = False) -> None:
     from rl_core.cli import show
 
     emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
+
+
+def account_figures(pairs: list[str]) -> dict[str, float]:
+    """`name=number` pairs as a mapping.
+
+    Raises:
+        TollgateError: one is not such a pair.
+    """
+    figures: dict[str, float] = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        try:
+            figures[name] = float(number)
+        except ValueError:
+            raise TollgateError(f"--account must be name=number, was {pair}") from None
+    return figures

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from rl_core.chain import bc_policy, ppo_policy
 from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
@@ -19,6 +20,7 @@ from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.regime_dataset import build_regime_dataset
 from rl_core.chain.training_log import Verbosity
 from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
 from rl_core.cli import show
 from rl_core.cli.output import emit
 from rl_core.desk import load_desk
@@ -43,7 +45,7 @@ def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bo
     work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
     where = pick_device(device)
     keep_freed_memory()
-    report_link(work, lambda say: build_bc_policy(work, where, say), as_json)
+    report_link(work, lambda say: build_bc_policy(work, where, say), bc_policy.run_checks, as_json)
 
 
 def train_policy(
@@ -78,20 +80,29 @@ def train_policy(
             stop=stop,
         )
         if processes.is_first:
-            report_link(work, lambda say: build_ppo_policy(work, options, say), as_json)
+            report_link(
+                work,
+                lambda say: build_ppo_policy(work, options, say),
+                ppo_policy.run_checks,
+                as_json,
+            )
         else:
             run_ppo(work, options, lambda _: None)
 
 
 def report_link(
-    work: Workplace, build: Callable[[Callable[[str], None]], Artifact], as_json: bool
+    work: Workplace,
+    build: Callable[[Callable[[str], None]], Artifact],
+    run_checks: Callable[[Workplace], list[Check]],
+    as_json: bool,
 ) -> None:
-    """Train a link; tell the terminal, and Dagster if it asked."""
+    """Train a link; tell the terminal, with a verdict, and Dagster if it asked."""
     with reporter() as progress:
         artifact = build(progress.line)
         plots = sorted((work.lake.directory / artifact.name).glob("*.png"))
         progress.materialized({**artifact.metadata, **artifact.timings}, plots, artifact.content)
-    emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
+    checks = [check.model_dump() for check in run_checks(work)]
+    emit(artifact.model_dump(exclude={"config"}) | {"checks": checks}, as_json, show.trained)
 
 
 def launch_processes() -> None:

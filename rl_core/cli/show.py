@@ -102,6 +102,12 @@ def artifact(sealed: Mapping[str, Any]) -> None:
     console.print(f"content {sealed['content']}")
 
 
+def trained(sealed: Mapping[str, Any]) -> None:
+    """A trained link and the verdict on its training."""
+    artifact(sealed)
+    checks(sealed["checks"])
+
+
 def dataset_sample(work: Workplace) -> None:
     """A few rows of the offline dataset."""
     from rl_core.chain.offline_dataset import dataset_sample as sample

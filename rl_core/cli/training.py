@@ -40,6 +40,15 @@ class ClassBalance(StrEnum):
     FOCAL = "focal"
 
 
+class DataFilter(StrEnum):
+    """Where `tollgate ppo` lets accounts start."""
+
+    ALL = "all"
+    HIGH_VOLATILITY = "high_volatility"
+    TRENDING = "trending"
+    RANGING = "ranging"
+
+
 class Mode(StrEnum):
     """What `tollgate ppo` starts from."""
 
@@ -61,6 +70,12 @@ def bc(
     ] = None,
     focal_gamma: Annotated[
         float | None, option("How little easy rows count with --class-balance focal.", LEARNING)
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        option(
+            "Share of each row's label spread over the actions, so that PPO can explore.", LEARNING
+        ),
     ] = None,
     noise: Annotated[
         float | None, option("Noise on the market features, in their sd; 0.1 is mild.", LEARNING)
@@ -95,7 +110,8 @@ def bc(
     settings = {
         "bc.epochs": epochs, "bc.batch_size": batch_size, "bc.learning_rate": lr,
         "bc.weight_decay": weight_decay, "bc.class_balance": class_balance,
-        "bc.focal_gamma": focal_gamma, "bc.noise": noise, "bc.return_weight": return_weight,
+        "bc.focal_gamma": focal_gamma, "bc.label_smoothing": label_smoothing,
+        "bc.noise": noise, "bc.return_weight": return_weight,
         "bc.seeds": parse_seeds(seed, seeds), "model.risk_head": risk_head,
         "model.hidden_dim": hidden_dim, "model.encoder_layers": num_layers,
         "model.gru_layers": n_gru_layers, "model.attention_dim": attention_dim,
@@ -152,6 +168,10 @@ def ppo(
             RUN,
             "--train-heads-only",
         ),
+    ] = None,
+    data_filter: Annotated[
+        DataFilter | None,
+        option("Start accounts in one kind of market only; the default is the desk's.", LEARNING),
     ] = None,
     verbose: Annotated[
         bool, option("Statistics of rollouts and advantages too.", RUN, "--verbose", "-v")
@@ -252,7 +272,8 @@ def ppo(
         **given(
             {
                 "ppo.timesteps": timesteps, "ppo.episodes": episodes, "ppo.iterations": iterations,
-                "ppo.mode": mode, "ppo.train_heads_only": train_heads_only, "ppo.seed": seed,
+                "ppo.mode": mode, "ppo.data_filter": data_filter,
+                "ppo.train_heads_only": train_heads_only, "ppo.seed": seed,
                 "ppo.actor_learning_rate": initial_lr, "ppo.critic_learning_rate": critic_lr,
                 "ppo.lr_annealing": lr_annealing, "ppo.final_learning_rate": final_lr,
                 "ppo.epochs": epochs, "ppo.critic_epochs": critic_epochs,

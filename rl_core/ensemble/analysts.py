@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.features.indicators import Indicators
+from rl_core.market.sessions import SessionClock
 from rl_core.trading.accounts import BUY, HOLD, SELL
 
 Array = NDArray[np.float64]
@@ -28,6 +29,18 @@ class Signal:
     def take(self, bars: slice) -> "Signal":
         """The opinions of some of the bars."""
         return Signal(self.action[bars], self.strength[bars], self.reason[bars], self.reasons)
+
+
+class SessionRules(BaseModel):
+    """When an intraday trader enters, and when it is home."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    skip_open_minutes: float = Field(default=15.0, ge=0, description="no entry before")
+    last_entry_minutes: float = Field(default=60.0, ge=0, description="no entry nearer the close")
+    regular_hours_only: bool = Field(default=True, description="enter while the stocks trade")
+    follow_vwap: bool = Field(default=True, description="buy above the session's VWAP, sell below")
+    leave_minutes: float = Field(default=10.0, ge=0, description="flat from then to the close")
 
 
 class TechnicalConfig(BaseModel):
@@ -71,8 +84,36 @@ class RiskConfig(BaseModel):
     )
 
 
-def technical_signal(indicators: Indicators, config: TechnicalConfig) -> Signal:
-    """BUY an established rise, SELL an established fall, HOLD in between."""
+@dataclass(frozen=True)
+class SessionView:
+    """What an analyst knows of the session."""
+
+    clock: SessionClock
+    vwap_distance: Array  # (B,) close minus VWAP, in ATR
+    rules: SessionRules
+
+    @property
+    def is_leaving(self) -> NDArray[np.bool_]:
+        """So close to the end that every position is given up, (B,)."""
+        return self.clock.minutes_to_close < self.rules.leave_minutes
+
+    def forbids(self, momentum: Array) -> NDArray[np.bool_]:
+        """Bars at which nothing is entered in the direction of the momentum, (B,)."""
+        clock, rules = self.clock, self.rules
+        closed = (clock.minutes_since_open <= rules.skip_open_minutes) | (
+            clock.minutes_to_close < rules.last_entry_minutes
+        )
+        if rules.regular_hours_only:
+            closed |= ~clock.is_regular
+        if rules.follow_vwap:
+            closed |= np.sign(momentum) * self.vwap_distance <= 0
+        return closed
+
+
+def technical_signal(
+    indicators: Indicators, config: TechnicalConfig, session: SessionView | None = None
+) -> Signal:
+    """BUY an established rise, SELL an established fall, HOLD in between or out of hours."""
     momentum = indicators.momentum
     size = np.clip(np.abs(np.nan_to_num(momentum)) / config.full_momentum, 0, 1)
     rising = (momentum >= config.entry_momentum) & (indicators.macd_signal > 0)
@@ -80,11 +121,16 @@ def technical_signal(indicators: Indicators, config: TechnicalConfig) -> Signal:
     exhausted = np.where(
         momentum > 0, indicators.rsi > config.overbought_rsi, indicators.rsi < config.oversold_rsi
     )
-    reason = np.select([exhausted & (rising | falling), rising, falling], [3, 1, 2], 0).astype(
+    moves = rising | falling
+    forbidden = moves & (session.forbids(momentum) if session else False)
+    reason = np.select([forbidden, exhausted & moves, rising, falling], [4, 3, 1, 2], 0).astype(
         np.int8
     )
     action = np.select([reason == 1, reason == 2], [BUY, SELL], HOLD).astype(np.int8)
-    reasons = ("no trend", "rising, MACD agrees", "falling, MACD agrees", "move is exhausted")
+    reasons = (
+        "no trend", "rising, MACD agrees", "falling, MACD agrees", "move is exhausted",
+        "not the hour, or against the VWAP",
+    )  # fmt: skip
     return Signal(action, np.where(action == HOLD, 0.0, size), reason, reasons)
 
 
@@ -101,15 +147,22 @@ def news_signal(sentiment: Array, config: NewsConfig) -> Signal:
 
 
 def risk_signal(
-    indicators: Indicators, regime: NDArray[np.int8], data_health: Array, config: RiskConfig
+    indicators: Indicators,
+    regime: NDArray[np.int8],
+    data_health: Array,
+    config: RiskConfig,
+    session: SessionView | None = None,
 ) -> Signal:
-    """SELL when data is unsound or a fall meets high volatility, else HOLD.
+    """SELL when data is unsound, a fall meets high volatility or the session ends, else HOLD.
 
     It means to leave the market: a vote in which it wins goes flat and never short.
     """
     unsound = data_health < config.minimum_health
     crash = (regime == 2) & (indicators.momentum <= -config.crash_momentum)
-    reason = np.select([unsound, crash], [1, 2], 0).astype(np.int8)
+    ends = session.is_leaving if session else np.zeros(len(regime), dtype=bool)
+    reason = np.select([unsound, crash, ends], [1, 2, 3], 0).astype(np.int8)
     action = np.where(reason > 0, SELL, HOLD).astype(np.int8)
-    reasons = ("risk is normal", "data is unsound", "falling in high volatility")
+    reasons = (
+        "risk is normal", "data is unsound", "falling in high volatility", "the session ends",
+    )  # fmt: skip
     return Signal(action, np.where(action == HOLD, 0.0, 1.0), reason, reasons)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rl_core.ensemble.analysts import (
     NewsConfig,
     RiskConfig,
+    SessionRules,
+    SessionView,
     Signal,
     TechnicalConfig,
     news_signal,
@@ -41,6 +43,9 @@ class EnsembleConfig(BaseModel):
     technical: TechnicalConfig = TechnicalConfig()
     news: NewsConfig = NewsConfig()
     risk: RiskConfig = RiskConfig()
+    session: SessionRules = Field(
+        default=SessionRules(), description="heeded where the market has sessions"
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def ensemble_vote(
     data_health: Array,
     sentiment: Array,
     config: EnsembleConfig,
+    session: SessionView | None = None,
 ) -> Vote:
     """Ask every analyst and count the votes.
 
@@ -72,9 +78,9 @@ def ensemble_vote(
     has strength 0, which is the order to go flat.
     """
     signals = {
-        "technical": technical_signal(indicators, config.technical),
+        "technical": technical_signal(indicators, config.technical, session),
         "news": news_signal(sentiment, config.news),
-        "risk": risk_signal(indicators, regime, data_health, config.risk),
+        "risk": risk_signal(indicators, regime, data_health, config.risk, session),
     }
     weights = config.weights.model_dump()
     ballots = np.zeros(len(regime))

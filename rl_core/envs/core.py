@@ -1,15 +1,17 @@
 """What every environment shares: the result of a step, and what the trainer asks of it.
 
 An observation is never stored: it is a row of a table that all accounts share, beside the few
-numbers that are an account's own. Shapes: N environments, B table rows, F features, P private ones.
+numbers that are an account's own. A state is a named tuple of tensors, so that it can be stored.
+Shapes: N environments, B table rows, F features, P private ones.
 """
 
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-State = TypeVar("State")
+State = TypeVar("State", bound=tuple[Any, ...])
 
 
 class Observation(NamedTuple):
@@ -23,7 +25,8 @@ class Ledger(NamedTuple):
     """What a step did to the money; zeros where an environment has none."""
 
     pnl: Tensor  # (N,) change of equity over the step, account currency
-    side: Tensor  # (N,) -1 short, 0 flat, 1 long, after the step
+    closed: Tensor  # (N,) bool, a trade came to its end
+    trade_pnl: Tensor  # (N,) what that trade earned, costs included; read only where one closed
     drawdown: Tensor  # (N,) 0..1 below the highest equity so far
 
 
@@ -31,10 +34,19 @@ class Step(NamedTuple, Generic[State]):
     """One step of N accounts, before any reset."""
 
     state: State
-    reward: Tensor  # (N,)
+    reward_terms: tuple[Tensor, ...]  # (N,) each, in the order of the environment's names
+    broken: tuple[Tensor, ...]  # (N,) bool each, in the order of the environment's rules
     terminated: Tensor  # (N,) bool, a rule was broken: do not bootstrap
     truncated: Tensor  # (N,) bool, the window ended: bootstrap from the observation of `state`
     ledger: Ledger
+
+    @property
+    def reward(self) -> Tensor:
+        """(N,) the sum of its terms."""
+        total = self.reward_terms[0]
+        for term in self.reward_terms[1:]:
+            total = total + term
+        return total
 
 
 class Environment(Protocol[State]):
@@ -46,8 +58,32 @@ class Environment(Protocol[State]):
         ...
 
     @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """Names of the parts of the reward."""
+        ...
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of the rules that an account may break."""
+        ...
+
+    @property
     def truncates_midway(self) -> bool:
         """May a window end before the rollout does?"""
+        ...
+
+    @property
+    def goes_on(self) -> bool:
+        """Do episodes outlast a rollout, so that a checkpoint must store where they are?"""
+        ...
+
+    @property
+    def curriculum(self) -> Mapping[str, Tensor]:
+        """What is ramped, () each, as it stands now; empty without a curriculum."""
+        ...
+
+    def at(self, progress: float) -> Self:
+        """The same environment as it is when this share of the training, 0..1, is done."""
         ...
 
     def begin(
@@ -71,3 +107,43 @@ class Environment(Protocol[State]):
     def observe(self, state: State) -> Observation:
         """What the accounts see."""
         ...
+
+
+class MarketEnvironment(Environment[State], Protocol[State]):
+    """An environment on a history of bars, in which a policy can be scored bar by bar."""
+
+    def open_accounts(self, bar: Tensor, last_bar: Tensor) -> State:
+        """New accounts at the closes of some bars (N,), cut off at the closes of others."""
+        ...
+
+    def equity(self, state: State) -> Tensor:
+        """(N,) account currency, marked at the last close."""
+        ...
+
+
+def where_ended(ended: Tensor, state: State, fresh: State) -> State:
+    """Account by account, the fresh state where (N,) one ended and else the old one."""
+    pairs = zip(state, fresh, strict=True)
+    return type(state)(*(_chosen(ended, old, new) for old, new in pairs))  # type: ignore[call-arg]
+
+
+def _chosen(ended: Tensor, old: Any, new: Any) -> Any:
+    return torch.where(ended, new, old) if isinstance(old, Tensor) else where_ended(ended, old, new)
+
+
+def state_tensors(state: Any) -> list[Tensor]:
+    """The tensors of a state, however deep, in order; None has none."""
+    if state is None:
+        return []
+    if isinstance(state, Tensor):
+        return [state]
+    return [tensor for part in state for tensor in state_tensors(part)]
+
+
+def with_tensors(state: Any, tensors: list[Tensor]) -> Any:
+    """A state of the same form with other tensors, which are taken from the front of the list."""
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return tensors.pop(0).to(state.device)
+    return type(state)(*(with_tensors(part, tensors) for part in state))

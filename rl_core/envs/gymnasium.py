@@ -4,8 +4,9 @@ It steps on the host, so it is for problems on which others publish results and 
 Shapes: N environments, P observation features.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -37,9 +38,33 @@ class GymEnvironment:
         return torch.zeros(1, 0)
 
     @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """The environment's own reward."""
+        return ("reward",)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What ends an episode."""
+        return ("terminated",)
+
+    @property
     def truncates_midway(self) -> bool:
         """Episodes end when they like."""
         return True
+
+    @property
+    def goes_on(self) -> bool:
+        """They do; but on the host, so that no checkpoint can take them up again."""
+        return True
+
+    @property
+    def curriculum(self) -> Mapping[str, Tensor]:
+        """There is none."""
+        return {}
+
+    def at(self, progress: float) -> Self:
+        """It is the same throughout."""
+        return self
 
     def begin(
         self, previous: GymState | None, num_envs: int, steps: int, generator: torch.Generator
@@ -62,13 +87,14 @@ class GymEnvironment:
         last = np.array(seen)
         for number in np.flatnonzero(terminated | truncated):
             last[number] = info["final_obs"][number]
-        nothing = torch.zeros(len(reward))
+        nothing, failed = torch.zeros(len(reward)), torch.from_numpy(terminated.copy())
         return Step(
             GymState(_tensor(last), _tensor(seen)),
-            _tensor(reward),
-            torch.from_numpy(terminated.copy()),
+            (_tensor(reward),),
+            (failed,),
+            failed,
             torch.from_numpy(truncated & ~terminated),
-            Ledger(nothing, nothing, nothing),
+            Ledger(nothing, torch.zeros_like(failed), nothing, nothing),
         )
 
     def restart(self, ended: Tensor, state: GymState, fresh: GymState) -> GymState:

@@ -4,8 +4,9 @@
 close. Shapes: N accounts, B bars, F market features.
 """
 
-from dataclasses import dataclass, fields
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.envs.config import SpotEnvConfig
-from rl_core.envs.core import Ledger, Observation, Step
+from rl_core.envs.core import Ledger, Observation, Step, where_ended
 from rl_core.errors import TollgateError
 from rl_core.trading.accounts import (
     HOLD,
@@ -63,8 +64,7 @@ class SpotParams:
     rules: SpotEnvConfig
 
 
-@dataclass(frozen=True, slots=True)
-class SpotState:
+class SpotState(NamedTuple):
     """N accounts at the close of a bar."""
 
     bar: Tensor  # (N,) int64, index of the last closed bar
@@ -74,6 +74,7 @@ class SpotState:
     equity: Tensor  # (N,) quote currency, marked at the last close
     peak_equity: Tensor  # (N,) quote currency
     last_trade_day: Tensor  # (N,) days since the first bar, hugely negative before any trade
+    trade_pnl: Tensor  # (N,) what the open trade has earned so far
 
 
 def open_accounts(
@@ -84,7 +85,8 @@ def open_accounts(
         bar.shape, params.account.initial_cash, dtype=market.close.dtype, device=bar.device
     )
     never = torch.full_like(cash, -NEVER_TRADED_DAYS)
-    return SpotState(bar, last_bar, cash, torch.zeros_like(cash), cash, cash, never)
+    nothing = torch.zeros_like(cash)
+    return SpotState(bar, last_bar, cash, nothing, cash, cash, never, nothing)
 
 
 def step(
@@ -114,6 +116,10 @@ def step(
     truncated = (bar >= state.last_bar) & ~terminated
     # a lost account has equity <= 0 and no logarithm; a loss of 99.9% stands for it
     growth = (mark.equity / state.equity).clamp(min=1e-3)
+    pnl = mark.equity - state.equity
+    closed, trade_pnl, open_pnl = trade_results(
+        state, mark.units, pnl, is_last=terminated | truncated
+    )
     after = SpotState(
         bar=bar,
         last_bar=state.last_bar,
@@ -122,14 +128,30 @@ def step(
         equity=mark.equity,
         peak_equity=peak_equity,
         last_trade_day=torch.where(traded, market.days[bar], state.last_trade_day),
+        trade_pnl=open_pnl,
     )
     reward = params.rules.reward_scale * growth.log()
-    ledger = Ledger(
-        pnl=mark.equity - state.equity,
-        side=torch.sign(mark.units),
-        drawdown=1 - mark.equity / peak_equity,
-    )
-    return Step(after, reward, terminated, truncated, ledger)
+    ledger = Ledger(pnl, closed, trade_pnl, drawdown=1 - mark.equity / peak_equity)
+    return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
+
+
+def trade_results(
+    state: SpotState, units: Tensor, pnl: Tensor, *, is_last: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Did a trade close in this step, what did it earn, and what has the open one earned?
+
+    A trade is a stretch on one side of the market; the step that closes it belongs to it, and one
+    that turns from long to short to the new one. What is open at the last step closes at its mark,
+    together with one that turns there.
+    """
+    before, after = torch.sign(state.units), torch.sign(units)
+    turns = before * after < 0
+    leaves = (before != 0) & (after == 0)
+    running = torch.where((before != 0) | (after != 0), state.trade_pnl + pnl, 0.0)
+    closed = turns | leaves | (is_last & (after != 0))
+    earned = torch.where(turns & ~is_last, state.trade_pnl, running)
+    open_pnl = torch.where(turns, pnl, torch.where(leaves, 0.0, running))
+    return closed, earned, open_pnl
 
 
 def observe(market: SpotMarket, state: SpotState) -> Tensor:
@@ -167,9 +189,33 @@ class SpotWindows:
         return self.market.features
 
     @property
+    def reward_terms(self) -> tuple[str, ...]:
+        """One: the scaled log growth of equity."""
+        return ("growth",)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """How far equity may fall."""
+        return ("max_drawdown",)
+
+    @property
     def truncates_midway(self) -> bool:
         """Windows are as long as rollouts."""
         return False
+
+    @property
+    def goes_on(self) -> bool:
+        """Every rollout has windows of its own."""
+        return False
+
+    @property
+    def curriculum(self) -> Mapping[str, Tensor]:
+        """There is none."""
+        return {}
+
+    def at(self, progress: float) -> Self:
+        """It is the same throughout."""
+        return self
 
     def begin(
         self, previous: SpotState | None, num_envs: int, steps: int, generator: torch.Generator
@@ -184,7 +230,15 @@ class SpotWindows:
             len(self.starts), (num_envs,), generator=generator, device=self.starts.device
         )
         bar = self.starts[pick]
-        return open_accounts(self.params, self.market, bar, bar + steps_left)
+        return self.open_accounts(bar, bar + steps_left)
+
+    def open_accounts(self, bar: Tensor, last_bar: Tensor) -> SpotState:
+        """Accounts with nothing but cash."""
+        return open_accounts(self.params, self.market, bar, last_bar)
+
+    def equity(self, state: SpotState) -> Tensor:
+        """(N,) quote currency."""
+        return state.equity
 
     def step(self, state: SpotState, category: Tensor, strength: Tensor) -> Step[SpotState]:
         """Trade at the next open."""
@@ -192,14 +246,7 @@ class SpotWindows:
 
     def restart(self, ended: Tensor, state: SpotState, fresh: SpotState) -> SpotState:
         """Account by account, the fresh state or the old one."""
-        return SpotState(
-            **{
-                field.name: torch.where(
-                    ended, getattr(fresh, field.name), getattr(state, field.name)
-                )
-                for field in fields(SpotState)
-            }
-        )
+        return where_ended(ended, state, fresh)
 
     def observe(self, state: SpotState) -> Observation:
         """The bar, and the four account features."""

@@ -1,9 +1,10 @@
-"""The 34-feature state: 30 market features per bar, then 4 account features per step.
+"""The states: market features per bar, then account features per step; 30 and 4 on a spot desk.
 
 One table names every feature with its range and source; its order is the order of the columns
 everywhere: in the dataset, on the device and in front of the network. Shapes: B bars, N accounts.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -49,10 +50,53 @@ ACCOUNT_FEATURES = (
     Feature("cash_fraction", -np.inf, np.inf, "cash / equity; above 1 when short"),
     Feature("time_since_trade", 0.0, 1.0, "tanh(days since the last trade)"),
 )
-STATE_FEATURES = MARKET_FEATURES + ACCOUNT_FEATURES
-MARKET_NAMES = tuple(feature.name for feature in MARKET_FEATURES)
-ACCOUNT_NAMES = tuple(feature.name for feature in ACCOUNT_FEATURES)
-STATE_NAMES = MARKET_NAMES + ACCOUNT_NAMES
+SESSION_FEATURES = (
+    Feature("session_progress", 0.0, 1.0, "share of the session that is over"),
+    Feature("time_to_close", 0.0, 1.0, "tanh(hours to the session's close)"),
+    Feature("regular_hours", 0.0, 1.0, "1 while the stock market is open"),
+    Feature("session_trend", -20.0, 20.0, "log return since the session's open, in its sd"),
+    Feature("vwap_distance", -20.0, 20.0, "close minus the session's VWAP, in ATR(14)"),
+    Feature("overnight_gap", -20.0, 20.0, "log return while closed, in sd of an hour"),
+    Feature("range_position", 0.0, 1.0, "place of the close in the session's range so far"),
+)
+BRACKET_FEATURES = (
+    Feature("position", -1.0, 1.0, "contracts held / most contracts, signed"),
+    Feature("open_profit", -10.0, 10.0, "profit of the open position in ATR(14)"),
+    Feature("stop_distance", -10.0, 10.0, "way to the stop in ATR(14); 0 when flat"),
+    Feature("target_distance", -10.0, 10.0, "way to the target in ATR(14); 0 when flat"),
+    Feature("holding_time", 0.0, 1.0, "tanh(bars held / 60)"),
+    Feature("drawdown_used", 0.0, 2.0, "share of the trailing drawdown limit"),
+    Feature("day_loss_used", -2.0, 2.0, "share of the daily loss limit, negative after a gain"),
+    Feature("is_barred", 0.0, 1.0, "1 from a broken rule to the end of the session"),
+)
+
+
+@dataclass(frozen=True)
+class StateTable:
+    """What one kind of desk sees."""
+
+    market: tuple[Feature, ...]
+    account: tuple[Feature, ...]
+
+    @property
+    def market_names(self) -> tuple[str, ...]:
+        """Columns that all accounts share."""
+        return tuple(feature.name for feature in self.market)
+
+    @property
+    def account_names(self) -> tuple[str, ...]:
+        """Columns of an account's own."""
+        return tuple(feature.name for feature in self.account)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column, in order."""
+        return self.market_names + self.account_names
+
+
+SPOT_STATE = StateTable(MARKET_FEATURES, ACCOUNT_FEATURES)
+FUTURES_STATE = StateTable(MARKET_FEATURES + SESSION_FEATURES, BRACKET_FEATURES)
+STATES = {"spot": SPOT_STATE, "futures": FUTURES_STATE}
 
 
 def market_features(
@@ -61,7 +105,7 @@ def market_features(
     data_health: NDArray[np.float64],
     sentiment: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Stack the market features, (B, 30); NaN where a window is not yet full.
+    """Stack the market features of every desk, (B, 30); NaN where a window is not yet full.
 
     Args:
         indicators: of all bars.

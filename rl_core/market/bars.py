@@ -2,7 +2,7 @@
 
 A frame of bars has the columns `timestamp` (datetime64[ns, UTC], the interval's opening time,
 strictly increasing), `open high low close` (float64, > 0, low <= open, close <= high) and
-`volume` (float64, >= 0). Shapes: B bars.
+`volume` (float64, >= 0); a future may have `contract` (text) besides. Shapes: B bars.
 """
 
 from pathlib import Path
@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.errors import TollgateError
+from rl_core.market.sessions import SessionConfig, trading_hours
+from rl_core.market.simulated_futures import FuturesSimulation
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
+OPTIONAL_COLUMNS = ("contract",)
+SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
 
 LARGEST_FLOAT32 = 3.4e38  # beyond it a price turns to infinity on the device
 
@@ -28,7 +32,15 @@ class BarsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path = Field(description="relative to the project's root, or absolute")
+    path: Path | None = Field(
+        default=None, description="relative to the project's root, or absolute"
+    )
+    simulated: FuturesSimulation | None = Field(
+        default=None, description="bars of a simulated future instead of a file"
+    )
+    sessions: SessionConfig | None = Field(
+        default=None, description="when the market is open; always, when left out"
+    )
     format: Literal["csv", "parquet", "duckdb"] | None = Field(
         default=None, description="by the file's ending when left out"
     )
@@ -51,8 +63,9 @@ class BarsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        if unknown := sorted(set(self.columns) - {*COLUMNS, "symbol"}):
-            known = ", ".join([*COLUMNS, "symbol"])
+        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol"]
+        if unknown := sorted(set(self.columns) - set(names)):
+            known = ", ".join(names)
             raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
         if pd.Timedelta(self.interval) <= pd.Timedelta(0):
             raise ValueError(f"interval must be positive, was {self.interval}")
@@ -61,6 +74,25 @@ class BarsConfig(BaseModel):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
         return self
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.path is None) == (self.simulated is None):
+            given = "both" if self.path else "neither"
+            raise ValueError(f"bars must have either a path or simulated, was {given}")
+        if self.simulated is not None:
+            if not self.symbol.startswith(SIMULATED):
+                raise ValueError(
+                    f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
+                )
+            if self.sessions is None or pd.Timedelta(self.interval) != pd.Timedelta("1min"):
+                raise ValueError("simulated bars must have sessions and an interval of 1min")
+        return self
+
+    @property
+    def is_simulated(self) -> bool:
+        """Are these prices that nobody ever paid?"""
+        return self.simulated is not None
 
     def name_in_file(self, column: str) -> str:
         """The file's own name of a contract column."""
@@ -90,6 +122,7 @@ _SCHEMA = pa.DataFrameSchema(
         "timestamp": pa.Column("datetime64[ns, UTC]"),
         **{name: pa.Column("float64", _POSITIVE) for name in PRICE_COLUMNS},
         "volume": pa.Column("float64", pa.Check.in_range(0, LARGEST_FLOAT32)),
+        "contract": pa.Column("str", required=False),
     },
     strict=True,
     ordered=True,
@@ -133,6 +166,34 @@ def require_interval(bars: pd.DataFrame, interval_ns: int) -> pd.DataFrame:
             "in the median: set bars.interval"
         )
     return bars
+
+
+def inside_sessions(
+    bars: pd.DataFrame, config: BarsConfig, row_numbers: NDArray[np.int64] | None = None
+) -> pd.DataFrame:
+    """The bars that lie inside the sessions; all of them, unless the desk drops others.
+
+    Raises:
+        TollgateError: some lie outside, and the desk does not say what to do.
+    """
+    if config.sessions is None:
+        return bars
+    ns = nanoseconds(bars["timestamp"])
+    is_open = trading_hours(config.sessions, ns, config.interval_ns).is_open(ns)
+    if not is_open.all() and not config.sessions.drop_outside:
+        numbers = np.arange(len(bars)) if row_numbers is None else row_numbers
+        outside = np.flatnonzero(~is_open)
+        raise TollgateError(
+            f"bars must lie inside the sessions of {config.sessions.calendar}, was "
+            f"{bars['timestamp'].iloc[outside[0]]:%Y-%m-%d %H:%M} UTC "
+            f"({describe_rows(numbers[outside])}): set bars.sessions.drop_outside to leave them "
+            "out, or bars.sessions.daily_break_minutes"
+        )
+    if not is_open.any():
+        raise TollgateError(
+            f"bars must lie inside the sessions of {config.sessions.calendar}, was not one"
+        )
+    return bars[is_open].reset_index(drop=True)
 
 
 def ohlc_contradictions(bars: pd.DataFrame) -> dict[str, NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """The quality report of a table of bars, and the data-health index that the state carries.
 
-Everything here looks backwards only: a bar's health depends on that bar and those before it.
+A bar's health depends on that bar and those before it; the report looks at the whole table.
 Shapes: B bars.
 """
 
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.market.bars import nanoseconds, ohlc_contradictions
+from rl_core.market.rolls import bad_rolls, rolls
+from rl_core.market.sessions import SessionConfig, TradingHours, trading_hours
+
+MAX_UNIT_ERROR = 0.1  # in powers of ten, around a whole one
 
 
 class QualityConfig(BaseModel):
@@ -20,6 +24,12 @@ class QualityConfig(BaseModel):
     stale_bars: int = Field(default=3, ge=2, description="bars in a row with one unchanged OHLC")
     jump_return: float = Field(
         default=0.10, gt=0, description="|close / close - 1| from bar to bar"
+    )
+    dead_bars: int = Field(
+        default=10, ge=2, description="bars in a row without volume or change: a feed that died"
+    )
+    max_roll_gap: float = Field(
+        default=0.03, gt=0, description="|open / close before - 1| from contract to contract"
     )
     health_window_bars: int = Field(default=24, ge=1)
     max_missing_share: float = Field(default=0.02, ge=0, le=1)
@@ -52,7 +62,12 @@ class QualityReport(BaseModel):
     ohlc_contradiction_rows: list[int]
     zero_volume_rows: list[int]
     stale_rows: list[int]
+    dead_rows: list[int]  # of stretches without volume or change
     jump_rows: list[int]
+    unit_error_rows: list[int]  # prices off by a power of ten
+    outside_session_rows: list[int]
+    rolls: int  # changes of contract
+    bad_roll_rows: list[int]
     mean_health: float  # 0..1
 
 
@@ -63,6 +78,7 @@ def assess_quality(
     *,
     row_numbers: NDArray[np.int64] | None = None,
     was_newest_first: bool = False,
+    sessions: SessionConfig | None = None,
 ) -> QualityReport:
     """Look at bars that may still break the contract and count what is odd about them.
 
@@ -75,41 +91,58 @@ def assess_quality(
         config: what counts as suspicious.
         row_numbers: (B,) where each bar stands in its file; from 0 when left out.
         was_newest_first: whether the file was turned round.
+        sessions: when the market is open; always, when left out.
     """
     in_file = np.arange(len(bars)) if row_numbers is None else row_numbers
     file_ns = nanoseconds(bars["timestamp"])
     order = np.argsort(file_ns, kind="stable")
     ns, ordered, rows = file_ns[order], bars.iloc[order], in_file[order]
-    missing = _missing_before(ns, interval_ns)
+    hours = trading_hours(sessions, ns, interval_ns)
+    position, is_open = hours.position(ns), hours.is_open(ns)
+    missing = _missing_before(position)
     ohlc = np.unique(np.concatenate(list(ohlc_contradictions(ordered).values())))
+    stale = _stale(ordered, config.stale_bars)
     return QualityReport(
         rows=len(bars),
         start=str(ordered["timestamp"].iloc[0]),
         end=str(ordered["timestamp"].iloc[-1]),
         was_newest_first=was_newest_first,
         gaps=[
-            Gap(start=str(pd.Timestamp(ns[i - 1] + interval_ns, tz="UTC")), bars=int(missing[i]))
-            for i in np.flatnonzero(missing)
+            Gap(start=str(pd.Timestamp(start, tz="UTC")), bars=int(missing[i]))
+            for i, start in _first_missing(hours, position, missing)
         ],
         missing_bars=int(missing.sum()),
-        off_grid_rows=rows[ns % interval_ns != ns[0] % interval_ns].tolist(),
+        off_grid_rows=rows[~hours.is_on_grid(ns)].tolist(),
         duplicate_rows=rows[np.concatenate([[False], np.diff(ns) == 0])].tolist(),
         unsorted_rows=in_file[np.concatenate([[False], np.diff(file_ns) < 0])].tolist(),
         ohlc_contradiction_rows=rows[ohlc].tolist(),
         zero_volume_rows=rows[ordered["volume"].to_numpy() == 0].tolist(),
-        stale_rows=rows[_stale(ordered, config.stale_bars)].tolist(),
+        stale_rows=rows[stale].tolist(),
+        dead_rows=rows[_dead(ordered, config.dead_bars)].tolist(),
         jump_rows=rows[_jumps(ordered, config.jump_return)].tolist(),
-        mean_health=float(data_health(ordered, interval_ns, config).mean()),
+        unit_error_rows=rows[_unit_errors(ordered)].tolist(),
+        outside_session_rows=rows[~is_open].tolist(),
+        rolls=int(rolls(ordered).sum()),
+        bad_roll_rows=rows[
+            bad_rolls(ordered, _session_or_none(hours, ns), config.max_roll_gap)
+        ].tolist(),
+        mean_health=float(data_health(ordered, position, config).mean()),
     )
 
 
-def data_health(bars: pd.DataFrame, interval_ns: int, config: QualityConfig) -> NDArray[np.float64]:
+def data_health(
+    bars: pd.DataFrame, position: NDArray[np.int64], config: QualityConfig
+) -> NDArray[np.float64]:
     """Share of sound bars among those expected in the trailing window, (B,) in [0, 1].
 
-    A missing, stale, zero-volume or jumping bar is not sound. The window is counted in time, so
-    a bar after a long gap has the health of the gap.
+    A missing, stale, zero-volume or jumping bar is not sound. The window is counted in open time,
+    so a bar after a long gap has the health of the gap, and one after a weekend that of Friday.
+
+    Args:
+        bars: (B,) in order of time.
+        position: (B,) place of each on the grid of `TradingHours`.
+        config: what counts as suspicious.
     """
-    ns = nanoseconds(bars["timestamp"])
     unsound = (
         (bars["volume"].to_numpy() == 0)
         | _stale(bars, config.stale_bars)
@@ -117,16 +150,30 @@ def data_health(bars: pd.DataFrame, interval_ns: int, config: QualityConfig) -> 
     )
     sound_so_far = np.concatenate([[0], np.cumsum(~unsound)])
     window = config.health_window_bars
-    first = np.searchsorted(ns, ns - (window - 1) * interval_ns)
+    first = np.searchsorted(position, position - (window - 1))
     # before the window is full only the bars since the table's start are expected
-    expected = np.minimum((ns - ns[0]) // interval_ns + 1, window)
-    sound = sound_so_far[np.arange(len(ns)) + 1] - sound_so_far[first]
+    expected = np.minimum(position - position[0] + 1, window)
+    sound = sound_so_far[np.arange(len(position)) + 1] - sound_so_far[first]
     return np.clip(sound / np.maximum(expected, 1), 0.0, 1.0)
 
 
-def _missing_before(ns: NDArray[np.int64], interval_ns: int) -> NDArray[np.int64]:
+def _missing_before(position: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number of bars missing just before each bar, (B,)."""
-    return np.concatenate([[0], np.maximum(np.diff(ns) // interval_ns - 1, 0)])
+    return np.concatenate([[0], np.maximum(np.diff(position) - 1, 0)])
+
+
+def _first_missing(
+    hours: TradingHours, position: NDArray[np.int64], missing: NDArray[np.int64]
+) -> list[tuple[int, int]]:
+    """Row after each gap, and when the first bar of the gap should have opened."""
+    after = np.flatnonzero(missing)
+    starts = hours.time(position[after] - missing[after])
+    return list(zip(after.tolist(), starts.tolist(), strict=True))
+
+
+def _session_or_none(hours: TradingHours, ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Session of each bar; bars of a market that is always open have one each."""
+    return np.arange(len(ns)) if len(hours.open_ns) == 1 else hours.session(ns)
 
 
 def _stale(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
@@ -138,6 +185,31 @@ def _stale(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
     return positions - last_change + 1 >= run_length
 
 
+def _dead(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
+    """Every bar of a run of at least `run_length` without volume or a change of OHLC."""
+    prices = bars[["open", "high", "low", "close"]].to_numpy()
+    is_flat = (prices.max(axis=1) == prices.min(axis=1)) & (bars["volume"].to_numpy() == 0)
+    run = np.cumsum(np.concatenate([[True], is_flat[1:] != is_flat[:-1]])) - 1
+    return is_flat & (np.bincount(run)[run] >= run_length)
+
+
 def _jumps(bars: pd.DataFrame, limit: float) -> NDArray[np.bool_]:
+    """Closes far from the one before, unless a roll explains it."""
     close = bars["close"].to_numpy()
-    return np.concatenate([[False], np.abs(close[1:] / close[:-1] - 1) > limit])
+    return np.concatenate([[False], np.abs(close[1:] / close[:-1] - 1) > limit]) & ~rolls(bars)
+
+
+def _unit_errors(bars: pd.DataFrame) -> NDArray[np.bool_]:
+    """Bars whose prices are a power of ten away from most others', or from each other.
+
+    A step by nearly a whole power of ten changes the unit from there on; the unit that most bars
+    have is the right one.
+    """
+    close, high, low = (bars[name].to_numpy() for name in ("close", "high", "low"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.nan_to_num(np.diff(np.log10(close)), posinf=0.0, neginf=0.0)
+        spread = np.log10(high / low)
+    powers = np.where(np.abs(steps - np.round(steps)) < MAX_UNIT_ERROR, np.round(steps), 0.0)
+    unit = np.concatenate([[0], np.cumsum(powers)]).astype(np.int64)
+    values, counts = np.unique(unit, return_counts=True)
+    return (unit != values[counts.argmax()]) | (spread > 1 - MAX_UNIT_ERROR)

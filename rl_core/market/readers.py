@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from rl_core.errors import TollgateError
 from rl_core.market.bars import (
     COLUMNS,
+    OPTIONAL_COLUMNS,
     PRICE_COLUMNS,
     BarsConfig,
     describe_rows,
+    inside_sessions,
     nanoseconds,
     require_bar_contract,
     require_interval,
 )
+from rl_core.market.simulated_futures import simulate_future
 
 _FORMATS = {
     ".csv": "csv",
@@ -69,7 +72,8 @@ def checked_bars(raw: RawBars, config: BarsConfig) -> pd.DataFrame:
     """
     if config.sort:
         raw = raw.take(np.argsort(nanoseconds(raw.frame["timestamp"]), kind="stable"))
-    return require_interval(require_bar_contract(raw.frame, raw.row_numbers), config.interval_ns)
+    bars = require_interval(require_bar_contract(raw.frame, raw.row_numbers), config.interval_ns)
+    return inside_sessions(bars, config, raw.row_numbers)
 
 
 def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
@@ -78,7 +82,10 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     Raises:
         TollgateError: no such file or column, or a cell that is not a number or a time.
     """
-    path = root / config.path
+    if config.simulated is not None and config.sessions is not None:
+        simulated = simulate_future(config.simulated, config.sessions)
+        return RawBars(simulated, np.arange(len(simulated)), was_newest_first=False)
+    path = root / (config.path or "")
     if not path.is_file():
         raise TollgateError(f"bars must come from an existing file, was {path}")
     table, rows = _read_table(config, path)
@@ -88,6 +95,9 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     frame = pd.DataFrame({"timestamp": _parse_timestamps(table["timestamp"], config, rows)})
     for column in (*PRICE_COLUMNS, "volume"):
         frame[column] = _parse_numbers(table[column], column, rows)
+    for column in OPTIONAL_COLUMNS:
+        if column in table:
+            frame[column] = _parse_names(table[column], column, rows)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
     raw = RawBars(frame, rows, newest_first)
@@ -168,7 +178,8 @@ def _select_columns(
                 f"bars must all be of symbol {config.symbol}, "
                 f"was {table[symbol].iloc[others[0]]} ({describe_rows(rows[others])})"
             )
-    return pd.DataFrame({name: table[config.name_in_file(name)] for name in COLUMNS})
+    named = {name: config.name_in_file(name) for name in (*COLUMNS, *OPTIONAL_COLUMNS)}
+    return pd.DataFrame({name: table[own] for name, own in named.items() if own in table.columns})
 
 
 def _parse_timestamps(column: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series:
@@ -197,6 +208,16 @@ def _parse_timestamps(column: pd.Series, config: BarsConfig, rows: Rows) -> pd.S
             f"timestamps must exist once in {config.timezone} and be after 1677 and before 2262, "
             f"was {error}"
         ) from None
+
+
+def _parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+    blank = np.flatnonzero(column.isna() | (column.astype("str") == ""))
+    if len(blank):
+        raise TollgateError(
+            f"bars column {name} must name each bar's {name}, was empty "
+            f"({describe_rows(rows[blank])})"
+        )
+    return column.astype("str")
 
 
 def _parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:

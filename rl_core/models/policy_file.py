@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.features.state import STATE_NAMES
+from rl_core.features.state import STATES
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.trading.accounts import ACTIONS
@@ -25,7 +25,7 @@ class PolicySpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: ModelConfig
-    features: tuple[str, ...] = STATE_NAMES
+    features: tuple[str, ...]
     actions: tuple[str, ...] = ACTIONS
     horizons: tuple[str, ...]
     trained_horizons: tuple[str, ...]  # those whose return head was trained; no other is served
@@ -76,7 +76,7 @@ def load_policy(directory: Path, device: torch.device | str = "cpu") -> Policy:
     except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise TollgateError(f"the policy in {directory} must be whole, was not: {reason}") from None
-    if spec.features != STATE_NAMES:
+    if spec.features not in {table.names for table in STATES.values()}:
         raise TollgateError(
             f"the policy in {directory} must read this version's features, was {spec.features}"
         )

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.state import STATE_NAMES
+from rl_core.features.state import StateTable
+from rl_core.market.rolls import CONTRACT
 from rl_core.market.splits import Split
 from rl_core.offline.targets import forward_returns
-from rl_core.trading.accounts import ACTIONS, account_features
+from rl_core.trading.accounts import ACTIONS
 
 SPLIT_NAMES = pd.CategoricalDtype([part.name.lower() for part in Split])
 
@@ -49,7 +50,12 @@ class DatasetConfig(BaseModel):
 
 
 def build_dataset(
-    market: PreparedMarket, split: NDArray[np.int8], history: pd.DataFrame, config: DatasetConfig
+    market: PreparedMarket,
+    split: NDArray[np.int8],
+    history: pd.DataFrame,
+    state: StateTable,
+    decision_columns: tuple[str, ...],
+    config: DatasetConfig,
 ) -> pd.DataFrame:
     """Join states, decisions and targets.
 
@@ -57,33 +63,34 @@ def build_dataset(
         market: of all bars.
         split: (B,) Split of each bar.
         history: (N,) decision records of the bars from the first complete state on.
+        state: names of the features; the account's are columns of the history.
+        decision_columns: columns of the history that say what came of a decision.
         config: which horizons.
 
     Returns:
-        (N,) table: `timestamp`, `bar`, the 34 features (float32), `action` (int8), `strength`
-        and `return_<horizon>` (float32, NaN is unknown), `regime`, `atr_fraction`, `adx`, `split`.
+        (N,) table: `timestamp`, `bar`, the features (float32), `action` (int8), `strength`,
+        the decision columns and `return_<horizon>` (float32, NaN is unknown), `regime`,
+        `atr_fraction`, `adx`, `split`.
     """
     rows = slice(market.first_bar, None)
-    account = account_features(
-        history["cash"].to_numpy(),
-        history["units"].to_numpy(),
-        history["close"].to_numpy(),
-        history["days_since_trade"].to_numpy(),
-        np.tanh,
-    )
-    states = np.column_stack([market.features[rows], *account]).astype(np.float32)
+    account = history[list(state.account_names)].to_numpy()
+    states = np.column_stack([market.features[rows], account]).astype(np.float32)
     close = market.bars["close"].to_numpy()
+    contract = market.bars[CONTRACT].to_numpy() if CONTRACT in market.bars else None
     targets = {
-        f"return_{horizon}": forward_returns(market.ns, close, horizon)[rows].astype(np.float32)
+        f"return_{horizon}": forward_returns(market.ns, close, horizon, contract)[rows].astype(
+            np.float32
+        )
         for horizon in config.horizons
     }
     return pd.DataFrame(
         {
             "timestamp": market.bars["timestamp"].iloc[rows].reset_index(drop=True),
             "bar": np.arange(market.first_bar, len(close), dtype=np.int32),
-            **dict(zip(STATE_NAMES, states.T, strict=True)),
+            **dict(zip(state.names, states.T, strict=True)),
             "action": history["action"].to_numpy(dtype=np.int8),
             "strength": history["strength"].to_numpy(dtype=np.float32),
+            **{name: history[name].to_numpy() for name in decision_columns},
             **targets,
             "regime": market.regime[rows],
             "atr_fraction": market.indicators.atr_fraction[rows].astype(np.float32),
@@ -97,7 +104,7 @@ def build_dataset(
 class DatasetArrays:
     """The learner's view of some rows of a dataset."""
 
-    states: NDArray[np.float32]  # (N, 34)
+    states: NDArray[np.float32]  # (N, F)
     actions: NDArray[np.int8]  # (N,)
     strengths: NDArray[np.float32]  # (N,)
     returns: NDArray[np.float32]  # (N, H), NaN is unknown
@@ -111,14 +118,21 @@ class DatasetArrays:
 def dataset_arrays(dataset: pd.DataFrame, horizons: tuple[str, ...], split: str) -> DatasetArrays:
     """Rows of one split as arrays."""
     rows = dataset[dataset["split"] == split]
+    names = state_names(dataset)
     return DatasetArrays(
-        states=rows[list(STATE_NAMES)].to_numpy(dtype=np.float32),
+        states=rows[names].to_numpy(dtype=np.float32),
         actions=rows["action"].to_numpy(dtype=np.int8),
         strengths=rows["strength"].to_numpy(dtype=np.float32),
         returns=rows[[f"return_{horizon}" for horizon in horizons]].to_numpy(dtype=np.float32),
         risk=regime_to_come(rows, max(horizons, key=pd.Timedelta)),
         starts=np.diff(rows["bar"].to_numpy(dtype=np.int64), prepend=-2) != 1,
     )
+
+
+def state_names(dataset: pd.DataFrame) -> list[str]:
+    """The features that a dataset holds: its columns between `bar` and `action`."""
+    columns = list(dataset.columns)
+    return columns[columns.index("bar") + 1 : columns.index("action")]
 
 
 def regime_to_come(rows: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
@@ -140,18 +154,19 @@ def action_distribution(actions: "pd.Series[int] | NDArray[np.integer]") -> dict
 def export_npz(dataset: pd.DataFrame, horizons: tuple[str, ...], path: Path) -> None:
     """Write the dataset as `.npz` that loads with `allow_pickle=False`; same rows, same bytes.
 
-    Arrays: `states` (N, 34) float32, `actions` int8, `strengths` float32, `return_<horizon>`
+    Arrays: `states` (N, F) float32, `actions` int8, `strengths` float32, `return_<horizon>`
     float32, `timestamps` datetime64[ns] UTC, `regimes` int8, `split` and `feature_names` text.
     """
+    names = state_names(dataset)
     arrays = {
-        "states": dataset[list(STATE_NAMES)].to_numpy(dtype=np.float32),
+        "states": dataset[names].to_numpy(dtype=np.float32),
         "actions": dataset["action"].to_numpy(dtype=np.int8),
         "strengths": dataset["strength"].to_numpy(dtype=np.float32),
         **{f"return_{h}": dataset[f"return_{h}"].to_numpy(dtype=np.float32) for h in horizons},
         "timestamps": dataset["timestamp"].dt.tz_convert(None).to_numpy(),
         "regimes": dataset["regime"].to_numpy(dtype=np.int8),
         "split": dataset["split"].astype(str).to_numpy().astype("U10"),
-        "feature_names": np.array(STATE_NAMES),
+        "feature_names": np.array(names),
     }
     # np.savez stamps the clock into the archive; a fixed date keeps the hash that of the content
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

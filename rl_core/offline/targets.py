@@ -1,5 +1,7 @@
 """Return targets, looked up by timestamp and never by row shift. Shapes: B bars."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,15 +13,25 @@ def horizon_ns(horizon: str) -> int:
 
 
 def forward_returns(
-    ns: NDArray[np.int64], close: NDArray[np.float64], horizon: str
+    ns: NDArray[np.int64],
+    close: NDArray[np.float64],
+    horizon: str,
+    contract: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """close(bar at t + horizon) / close(t) - 1, (B,); NaN where no bar has that timestamp.
+
+    A horizon that ends while the market is closed is therefore unknown, and so is one that ends
+    in another contract.
 
     Args:
         ns: (B,) strictly increasing timestamps.
         close: (B,) prices > 0.
         horizon: for example `1h`.
+        contract: (B,) of a future.
     """
     wanted = ns + horizon_ns(horizon)
     later = np.minimum(np.searchsorted(ns, wanted), len(ns) - 1)
-    return np.where(ns[later] == wanted, close[later] / close - 1, np.nan)
+    is_known = ns[later] == wanted
+    if contract is not None:
+        is_known &= contract[later] == contract
+    return np.where(is_known, close[later] / close - 1, np.nan)

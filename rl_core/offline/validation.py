@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rl_core.backtest.preparation import PreparationConfig, prepare_market
 from rl_core.checks import Check
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.features.state import MARKET_NAMES
 from rl_core.market.bars import describe_rows
+from rl_core.market.rolls import CONTRACT, continuous_prices
 from rl_core.offline.dataset import DatasetConfig
 from rl_core.offline.targets import horizon_ns
 
@@ -39,6 +39,7 @@ class MarketSource:
     sentiment: pd.DataFrame | None
     preparation: PreparationConfig
     thresholds: RegimeThresholds
+    names: tuple[str, ...]  # of the market features
 
     def features(self, end: int | None = None) -> NDArray[np.float32]:
         """Market features and regime of the first `end` bars, as known at the last one's close."""
@@ -62,7 +63,7 @@ def validate_dataset(
         check_range(targets),
         check_variation(targets, config),
         check_moments(targets, source.bars, config),
-        check_sql(dataset_path, bars_path, config.horizons),
+        check_sql(dataset_path, bars_path, config.horizons, has_contracts=CONTRACT in source.bars),
         check_lookahead(dataset, source, config),
     ]
 
@@ -109,7 +110,7 @@ def check_variation(targets: NDArray[np.float64], config: DatasetConfig) -> Chec
 
 def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: DatasetConfig) -> Check:
     """Mean and standard deviation agree with those of the bars' own returns, in the bars' sd."""
-    close = bars.set_index("timestamp")["close"]
+    close = continuous_prices(bars).set_index("timestamp")["close"]
     errors: list[float] = []
     for horizon, column in zip(config.horizons, targets.T, strict=True):
         own = close.shift(freq=-pd.Timedelta(horizon)).reindex(close.index) / close - 1
@@ -130,7 +131,7 @@ _SQL = """
                lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY file_row_number) AS before
         FROM read_parquet($dataset, file_row_number = true)
     ), bars AS (
-        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close,
+        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close, {contract} AS contract,
                lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY timestamp) AS before
         FROM read_parquet($bars)
     )
@@ -140,7 +141,7 @@ _SQL = """
     WHERE now.close IS NULL
        OR dataset.before <> now.before  -- a bar was left out, or a row stands twice
        OR CASE
-            WHEN later.close IS NULL THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
+            WHEN later.close IS NULL OR {rolled} THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
             ELSE coalesce(
                 isnan(target) OR abs(target - (later.close / now.close - 1)) > 1e-6, true
             )
@@ -149,11 +150,19 @@ _SQL = """
 """
 
 
-def check_sql(dataset_path: Path, bars_path: Path, horizons: tuple[str, ...]) -> Check:
+def check_sql(
+    dataset_path: Path,
+    bars_path: Path,
+    horizons: tuple[str, ...],
+    *,
+    has_contracts: bool = False,
+) -> Check:
     """Targets equal those that SQL finds in the bars' file, unknown ones included.
 
     Every row must be a bar, and the rows must follow each other as the bars do.
     """
+    contract = CONTRACT if has_contracts else "NULL"
+    rolled = "later.contract <> now.contract" if has_contracts else "false"
     wrong: list[int] = []
     with duckdb.connect() as connection:
         for horizon in horizons:
@@ -162,7 +171,7 @@ def check_sql(dataset_path: Path, bars_path: Path, horizons: tuple[str, ...]) ->
                 "bars": str(bars_path),
                 "horizon_us": horizon_ns(horizon) // 1000,
             }
-            query = _SQL.format(target=f'"return_{horizon}"')
+            query = _SQL.format(target=f'"return_{horizon}"', contract=contract, rolled=rolled)
             wrong += [row for (row,) in connection.execute(query, parameters).fetchall()]
     rows = sorted(set(wrong))
     detail = f"differ in {describe_rows(rows)}" if rows else f"agree at {', '.join(horizons)}"
@@ -180,7 +189,7 @@ def check_lookahead(
     what was there at the decision: bars up to it, sentiment published before its close. The
     thresholds are those fitted on train: parameters that are known before validation begins.
     """
-    columns = [*MARKET_NAMES, "regime"]
+    columns = [*source.names, "regime"]
     stored = dataset[columns].to_numpy(dtype=np.float32)
     bars = dataset["bar"].to_numpy()
     wrong = set(np.flatnonzero((stored != source.features()[bars]).any(axis=1)).tolist())

@@ -3,6 +3,8 @@
 Shapes: T bars; equity has T entries, positions T - 1 (the one held from bar t to t + 1).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
@@ -30,25 +32,28 @@ class Performance(BaseModel):
     annual_turnover: float  # traded value / mean equity, per year
     costs_paid: float  # fraction of the initial equity
     exposure: float  # share of bars with a position
+    rule_violations: dict[str, int] = {}  # by rule, where the account has a rulebook
 
 
 def summarise(
     ns: NDArray[np.int64],
     equity: Array,
-    position_units: Array,
-    equity_after_fill: Array,
+    is_held: NDArray[np.bool_] | Array,
+    trade_profits: Array,
     traded_value: Array,
     costs: Array,
+    rule_violations: Mapping[str, int] | None = None,
 ) -> Performance:
     """Summary of an account.
 
     Args:
         ns: (T,) bar timestamps in nanoseconds.
         equity: (T,) marked at each close; the first is the initial equity.
-        position_units: (T - 1,) held from the fill after bar t to the next.
-        equity_after_fill: (T - 1,) at the open of bar t + 1, after its costs.
+        is_held: (T - 1,) was there a position in bar t + 1? Zero is none.
+        trade_profits: one a trade, costs included.
         traded_value: (T - 1,) absolute value traded at that fill.
         costs: (T - 1,) paid at that fill and over that bar.
+        rule_violations: by rule.
     """
     solvent = np.minimum.accumulate(equity) > 0
     before = np.where(solvent[:-1], equity[:-1], 1.0)
@@ -60,7 +65,7 @@ def summarise(
     mean = float(returns.mean())
     sharpe = _ratio(mean, volatility)
     growth = float(equity[-1] / equity[0])
-    profits = round_trip_profits(equity, position_units, equity_after_fill)
+    profits = trade_profits
     gross_profit, gross_loss = float(profits[profits > 0].sum()), -float(profits[profits < 0].sum())
     return Performance(
         total_return=growth - 1,
@@ -77,7 +82,8 @@ def summarise(
         profit_factor=_ratio(gross_profit, gross_loss),
         annual_turnover=float(traded_value.sum() / equity.mean() / years),
         costs_paid=float(costs.sum() / equity[0]),
-        exposure=float((position_units != 0).mean()),
+        exposure=float((is_held != 0).mean()),
+        rule_violations=dict(rule_violations or {}),
     )
 
 

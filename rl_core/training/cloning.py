@@ -215,10 +215,11 @@ def cloning_loss(
     """
     logits, actions = heads.logits.flatten(0, -2), batch.actions.flatten()
     plain = config.action_weight * F.cross_entropy(logits, actions)
-    action_loss = plain
-    if balance is not None and config.class_balance == "weighted":
-        action_loss = config.action_weight * F.cross_entropy(logits, actions, balance)
-    elif balance is not None and config.class_balance == "focal":
+    weights = balance if config.class_balance == "weighted" else None
+    action_loss = config.action_weight * F.cross_entropy(
+        logits, actions, weights, label_smoothing=config.label_smoothing
+    )
+    if balance is not None and config.class_balance == "focal":
         action_loss = config.action_weight * focal_loss(logits, actions, config.focal_gamma)
     strength = torch.zeros_like(plain)
     if heads.strength is not None:

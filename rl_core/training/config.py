@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from rl_core.features.regimes import RegimeFilterMode
+
 LARGEST_SEED = 2**62  # generators take 64 bits, and each process adds to it
 
 
@@ -34,6 +36,9 @@ class CloningConfig(BaseModel):
         default="none", description="what is done about actions that are rare"
     )
     focal_gamma: float = Field(default=2.0, ge=0)
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="so that the clone is never so sure it cannot explore"
+    )
     noise: float = Field(default=0.0, ge=0, description="sd added to market features, in their sd")
     sequence_bars: PositiveInt = Field(
         default=32, description="consecutive bars that a recurrent network learns at a time"
@@ -46,9 +51,13 @@ class CloningConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _seeds_differ(self) -> "CloningConfig":
+    def _parts_fit_together(self) -> "CloningConfig":
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds must differ and be >= 0, was {list(self.seeds)}")
+        if self.label_smoothing and self.class_balance == "focal":
+            raise ValueError(
+                f"label_smoothing must be 0 with class_balance focal, was {self.label_smoothing}"
+            )
         if max(self.seeds) > LARGEST_SEED:
             raise ValueError(f"seeds must be at most {LARGEST_SEED}, was {max(self.seeds)}")
         return self
@@ -97,6 +106,9 @@ class PPOConfig(BaseModel):
     auxiliary_losses: bool = Field(default=True, description="train the return heads")
     auxiliary_coefficients: dict[str, FiniteFloat] = Field(
         default_factory=dict, description="per horizon; 0.01 where left out"
+    )
+    data_filter: RegimeFilterMode = Field(
+        default="all", description="of the regime dataset's training bars, where accounts start"
     )
     train_heads_only: bool = Field(
         default=False, description="the return heads alone, everything else as it was"

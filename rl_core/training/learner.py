@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rl_core.envs.core import state_tensors, with_tensors
 from rl_core.errors import TollgateError
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.training.config import PPOConfig
 from rl_core.training.guard import Part, StepGuard
 from rl_core.training.ppo_figures import PPOIteration, Validation
+from rl_core.training.rollout import Position
 from rl_core.training.tracker import TradeSummary, TradeTotals
 
 LOSSES = ("policy_loss", "value_loss", "return_loss", "clone_kl")
@@ -31,6 +33,7 @@ class Learner:
     env_steps: int
     totals: TradeTotals
     best_weights: dict[str, Tensor]
+    position: Position[Any] | None = None  # of episodes that go on, where the last rollout ended
     best_iteration: int = 0
     validations: list[Validation] = field(default_factory=lambda: [])
     history: list[PPOIteration] = field(default_factory=lambda: [])
@@ -45,7 +48,7 @@ class Learner:
             self.best_weights = copy.deepcopy(self.model.state_dict())
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint stores as tensors."""
+        """What a checkpoint stores as tensors, but for each process's own."""
         found = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         found |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         found |= {f"guard.{name}": tensor for name, tensor in self.guard.state.items()}
@@ -53,8 +56,14 @@ class Learner:
         for owner, optimiser in self.optimisers.items():
             for number, state in optimiser.state_dict()["state"].items():
                 found |= {f"{owner}.{number}.{name}": tensor for name, tensor in state.items()}
-        found["generator"] = self.generator.get_state()
         return found
+
+    def own_tensors(self) -> dict[str, Tensor]:
+        """What each process has of its own: its draws, and where its accounts stand."""
+        positions = state_tensors(self.position)
+        return {"generator": self.generator.get_state()} | {
+            f"position.{number}": tensor for number, tensor in enumerate(positions)
+        }
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint stores as JSON."""
@@ -67,8 +76,19 @@ class Learner:
             "summaries": [each.model_dump() for each in self.summaries],
         }
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Become what a checkpoint of the same network stores."""
+    def restore(
+        self,
+        tensors: Mapping[str, Tensor],
+        facts: Mapping[str, Any],
+        like: Position[Any] | None = None,
+    ) -> None:
+        """Become what a checkpoint of the same network stores.
+
+        Args:
+            tensors: `tensors` and `own_tensors` of the learner that was stored.
+            facts: its `facts`.
+            like: a position of the form of the stored one, for episodes that go on.
+        """
         device = next(self.model.parameters()).device
 
         def under(owner: str) -> dict[str, Tensor]:
@@ -91,6 +111,9 @@ class Learner:
                 state.setdefault(int(number), {})[name] = tensor
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         self.generator.set_state(tensors["generator"])
+        if "position.0" in tensors:
+            count = len(state_tensors(like))
+            self.position = with_tensors(like, [tensors[f"position.{i}"] for i in range(count)])
         self.iteration, self.env_steps = facts["iteration"], facts["env_steps"]
         self.best_iteration = facts["best_iteration"]
         self.validations = [Validation(**each) for each in facts["validations"]]
@@ -103,6 +126,7 @@ def new_learner(
     config: PPOConfig,
     guard_options: Mapping[str, Any],
     rank: int = 0,
+    num_rules: int = 1,
 ) -> Learner:
     """A training that has not begun.
 
@@ -111,6 +135,7 @@ def new_learner(
         config: rates and limits.
         guard_options: see `StepGuard`.
         rank: of this process; each draws its own rollouts.
+        num_rules: that an account of the environment may break.
     """
     device = next(model.parameters()).device
     parts = network_parts(model, config)
@@ -133,7 +158,7 @@ def new_learner(
         generator=torch.Generator(device=device).manual_seed(config.seed + 1_000_003 * rank),
         iteration=-config.warmup_iterations,
         env_steps=0,
-        totals=TradeTotals.zero(device),
+        totals=TradeTotals.zero(num_rules, device),
         best_weights=copy.deepcopy(model.state_dict()),
     )
 

@@ -25,11 +25,7 @@ from rl_core.training.ppo_figures import (
     UpdateLog,
     summarise_iteration,
 )
-from rl_core.training.rollout import (
-    Position,
-    Rollout,
-    collect_rollout,
-)
+from rl_core.training.rollout import Rollout, collect_rollout
 from rl_core.training.setup import Problem, Training, Watcher, prepare_training
 from rl_core.training.tracker import TradeTotals
 from rl_core.training.update import (
@@ -71,15 +67,16 @@ def train_ppo(
     training = prepare_training(learner, problem, config, watcher, processes)
     if not learner.validations and processes.is_first:
         learner.record_validation(problem.validate(learner.model, 0))
-    position: Position[State] | None = None
     for iteration in range(learner.iteration + 1, config.num_iterations + 1):
         set_learning_rates(learner, config, iteration)
+        environment = problem.environment.at(config.learned_share(iteration))
         clock = [time.perf_counter()]
         position = collect_rollout(
-            learner.model, training.table, problem.environment, training.buffers, position,
+            learner.model, training.table, environment, training.buffers, learner.position,
             learner.generator, training.precision, training.take_step,
             lambda done, total: watcher.phase("rollout", done, total),
         )  # fmt: skip
+        learner.position = position if environment.goes_on else None
         batch = prepare_batch(training.buffers, config, processes)
         clock.append(time.perf_counter())
         log = UpdateLog.empty()
@@ -296,7 +293,7 @@ def finish_iteration(
     processes, watcher = training.processes, training.watcher
     learner.iteration = iteration
     learner.env_steps += batch.returns.numel() * processes.count
-    learner.totals = learner.totals.add(batch.rollout)
+    learner.totals = learner.totals.add(batch.rollout.tally, batch.rollout.terminated)
     score = None
     if config.validates(iteration) and processes.is_first:
         validation = problem.validate(learner.model, iteration)
@@ -304,7 +301,8 @@ def finish_iteration(
         learner.record_validation(validation, is_kept=config.train_heads_only or None)
         score = validation.score
     figures = summarise_iteration(
-        iteration, learner.env_steps, batch, log, problem.targets.horizons,
+        iteration, learner.env_steps, batch, log,
+        problem.environment.at(config.learned_share(iteration)), problem.targets.horizons,
         [end - start for start, end in itertools.pairwise(clock)],
         learner.optimisers["actor"].param_groups[0]["lr"],
         (learner.guard.skipped, learner.guard.skipped_by_cause()), score, processes.count,
@@ -313,6 +311,7 @@ def finish_iteration(
     watcher.iteration(figures)
     is_last = iteration == config.num_iterations
     if iteration > 0 and (iteration % config.summary_every == 0 or is_last):
-        learner.summaries.append(learner.totals.summary(problem.initial_cash))
-        learner.totals = TradeTotals.zero(batch.returns.device)
+        rules = problem.environment.rules
+        learner.summaries.append(learner.totals.summary(problem.initial_cash, rules))
+        learner.totals = TradeTotals.zero(len(rules), batch.returns.device)
         watcher.summary(iteration, learner.summaries[-1])

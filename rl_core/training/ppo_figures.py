@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from rl_core.envs.core import Environment
 from rl_core.trading.accounts import HOLD
 from rl_core.training.rollout import Rollout
 from rl_core.training.update import Losses
@@ -42,6 +43,8 @@ class PPOIteration(BaseModel):
     critic_seconds: float
     learning_rate: float  # of the actor
     mean_return: float | None  # per account and rollout, in units of reward
+    reward_terms: dict[str, float | None]  # mean of each part of the reward, per step
+    curriculum: dict[str, float]  # what is ramped, as it stood in this iteration
     reward_mean: float | None  # per step
     reward_sd: float | None
     advantage_mean: float | None  # before normalisation
@@ -111,6 +114,7 @@ def summarise_iteration(
     env_steps: int,
     batch: Batch,
     log: UpdateLog,
+    environment: Environment[Any],
     horizons: tuple[str, ...],
     seconds: Sequence[float],
     learning_rate: float,
@@ -140,6 +144,8 @@ def summarise_iteration(
         critic_seconds=seconds[2],
         learning_rate=learning_rate,
         mean_return=known(rollout.reward.sum(dim=0).mean()),
+        reward_terms=rollout.tally.means(environment.reward_terms, len(rollout.reward)),
+        curriculum={name: float(value) for name, value in environment.curriculum.items()},
         reward_mean=known(rollout.reward.mean()),
         reward_sd=known(rollout.reward.std(correction=0)),
         advantage_mean=known(batch.advantage_mean),

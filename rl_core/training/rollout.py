@@ -6,17 +6,19 @@ D its width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from rl_core.envs.core import Environment, Ledger, Observation, State
+from rl_core.envs.core import Environment, Observation, State, Step
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.hybrid_action import Noise, action_log_prob, draw_noise, sample_action
 from rl_core.runtime.precision import Precision
+from rl_core.training.config import PPOConfig
+from rl_core.training.tracker import Tally
 
-S = TypeVar("S")
+S = TypeVar("S", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,7 @@ class Rollout:
     terminated: Tensor  # (T, N) bool
     ended: Tensor  # (T, N) bool, terminated or cut off
     starts: Tensor  # (T, N) bool, an episode begins with this step
-    pnl: Tensor  # (T, N) account currency
-    side: Tensor  # (T, N) int8, -1 short, 0 flat, 1 long, after the step
-    drawdown: Tensor  # (N,) the deepest, 0..1
+    tally: Tally  # what the steps did to the money, summed
     memory: Tensor | None  # (C, G, N, D) before each chunk
 
 
@@ -61,8 +61,8 @@ class Table:
 class StepRecord(NamedTuple, Generic[S]):
     """What one step leaves behind."""
 
-    after: S  # as the step left it
-    state: S  # the same, with those that ended started afresh
+    step: Step[S]  # as the environment left it
+    state: S  # its state, with those that ended started afresh
     memory: Tensor | None
     private: Tensor
     row: Tensor
@@ -72,16 +72,13 @@ class StepRecord(NamedTuple, Generic[S]):
     value: Tensor
     next_value: Tensor
     reward: Tensor
-    terminated: Tensor
     ended: Tensor
-    ledger: Ledger
 
 
-@dataclass
-class Position(Generic[State]):
+class Position(NamedTuple, Generic[S]):
     """Where a rollout ended, for environments whose episodes go on."""
 
-    state: State
+    state: S
     starts: Tensor  # (N,) bool
     memory: Tensor | None  # (G, N, D)
 
@@ -113,7 +110,7 @@ def rollout_step(
         next_value = observed_value(model, table, environment, result.state, memory, precision)
     ended = result.terminated | result.truncated
     return StepRecord(
-        after=result.state,
+        step=result,
         state=environment.restart(ended, result.state, fresh),
         memory=memory,
         private=private,
@@ -124,9 +121,7 @@ def rollout_step(
         value=heads.value,
         next_value=next_value,
         reward=result.reward.float(),
-        terminated=result.terminated,
         ended=ended,
-        ledger=result.ledger,
     )
 
 
@@ -155,6 +150,7 @@ def empty_rollout(
     num_steps: int,
     num_envs: int,
     num_private: int,
+    environment: Environment[State],
     model: ActorCritic,
     chunk_steps: int,
     device: torch.device,
@@ -178,9 +174,7 @@ def empty_rollout(
         terminated=buffer(flag),
         ended=buffer(flag),
         starts=buffer(flag),
-        pnl=buffer(real),
-        side=buffer(torch.int8),
-        drawdown=torch.zeros(num_envs, device=device),
+        tally=Tally.zero(num_envs, len(environment.rules), len(environment.reward_terms), device),
         memory=None
         if gru is None
         else torch.zeros(
@@ -221,7 +215,7 @@ def collect_rollout(
     if position is not None:
         starts = starts | position.starts
     memory, after = first_memory(buffers, position, precision), state
-    buffers.drawdown.zero_()
+    buffers.tally.clear()
     for t in range(num_steps):
         keep_memory(buffers, t, memory)
         noise = draw_noise(num_envs, model.num_actions, generator, buffers.reward.device)
@@ -230,10 +224,26 @@ def collect_rollout(
             model, table, environment, state, memory, starts, noise, fresh, precision
         )
         write_step(buffers, t, record, starts)
-        after, state, memory, starts = record.after, record.state, record.memory, record.ended
+        after, state, memory, starts = record.step.state, record.state, record.memory, record.ended
         on_step(t + 1, num_steps)
     last_value = observed_value(model, table, environment, after, memory, precision)
     follow_up(buffers, last_value)
+    return Position(state, starts, memory)
+
+
+def any_position(
+    environment: Environment[State],
+    model: ActorCritic,
+    config: PPOConfig,
+    device: torch.device,
+) -> Position[State]:
+    """A position of the form that a rollout leaves, for a checkpoint to be read into."""
+    generator = torch.Generator(device)
+    state, starts = environment.begin(None, config.num_envs, config.rollout_steps, generator)
+    gru = model.encoder.gru
+    memory = None
+    if gru is not None:
+        memory = torch.zeros(gru.num_layers, config.num_envs, gru.hidden_size, device=device)
     return Position(state, starts, memory)
 
 
@@ -258,13 +268,12 @@ def write_step(buffers: Rollout, t: int, record: StepRecord[State], starts: Tens
     """Copy a step into row t."""
     for name in (
         "row", "private", "category", "strength_logit", "log_prob", "value", "next_value",
-        "reward", "terminated", "ended",
+        "reward", "ended",
     ):  # fmt: skip
         getattr(buffers, name)[t] = getattr(record, name)
+    buffers.terminated[t] = record.step.terminated
     buffers.starts[t] = starts
-    buffers.pnl[t] = record.ledger.pnl
-    buffers.side[t] = record.ledger.side
-    torch.maximum(buffers.drawdown, record.ledger.drawdown.float(), out=buffers.drawdown)
+    buffers.tally.add(record.step)
 
 
 def follow_up(buffers: Rollout, last_value: Tensor) -> None:

@@ -109,7 +109,13 @@ def prepare_training(
         precision=precision,
         table=table,
         buffers=empty_rollout(
-            config.rollout_steps, config.num_envs, num_private, model, tiling.chunk_steps, device
+            config.rollout_steps,
+            config.num_envs,
+            num_private,
+            problem.environment,
+            model,
+            tiling.chunk_steps,
+            device,
         ),
         tiling=tiling,
         return_weights=problem.targets.coefficients(config),

@@ -1,19 +1,19 @@
 """What the accounts earned while the policy explored: trades, not rewards.
 
-A trade is a stretch of steps on one side of the market; the step that closes it belongs to it, and
-one that turns from long to short to the new one. What is open when the rollout ends is counted at
-its mark. Shapes: T steps, N accounts.
+A trade is counted when it closes, by the environment that knows it. Shapes: N accounts, R rules,
+K reward terms.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from rl_core.training.rollout import Rollout
+from rl_core.envs.core import Step
 
 
 class TradeSummary(BaseModel):
@@ -31,12 +31,60 @@ class TradeSummary(BaseModel):
     profit_factor: float | None  # None without a loss
     average_return: float | None  # P&L of a trade / initial cash, mean
     max_trailing_drawdown: float | None  # 0..1 of the highest equity
-    rule_violations: int
+    rule_violations: int  # accounts that a broken rule ended
+    violations_by_rule: dict[str, int]  # one account may break several at once
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the steps of a rollout, by account, on the device."""
+
+    pnl: Tensor  # (N,)
+    trades: Tensor  # (N,)
+    wins: Tensor  # (N,)
+    gross_profit: Tensor  # (N,)
+    gross_loss: Tensor  # (N,)
+    drawdown: Tensor  # (N,) the deepest, 0..1
+    broken: Tensor  # (R, N)
+    reward_terms: Tensor  # (K, N)
+
+    @classmethod
+    def zero(cls, num_envs: int, rules: int, terms: int, device: torch.device) -> Self:
+        """Nothing yet."""
+        pnl, trades, wins, profit, loss, drawdown = torch.zeros(6, num_envs, device=device)
+        broken = torch.zeros(rules, num_envs, device=device)
+        reward_terms = torch.zeros(terms, num_envs, device=device)
+        return cls(pnl, trades, wins, profit, loss, drawdown, broken, reward_terms)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        for sums in vars(self).values():
+            sums.zero_()
+
+    def add(self, step: Step[Any]) -> None:
+        """With one more step."""
+        ledger = step.ledger
+        earned = torch.where(ledger.closed, ledger.trade_pnl, 0.0).float()
+        self.pnl.add_(ledger.pnl)
+        self.trades.add_(ledger.closed)
+        self.wins.add_(earned > 0)
+        self.gross_profit.add_(earned.clamp(min=0))
+        self.gross_loss.sub_(earned.clamp(max=0))
+        torch.maximum(self.drawdown, ledger.drawdown.float(), out=self.drawdown)
+        for sums, broken in zip(self.broken, step.broken, strict=True):
+            sums.add_(broken)
+        for sums, term in zip(self.reward_terms, step.reward_terms, strict=True):
+            sums.add_(term)
+
+    def means(self, names: Sequence[str], num_steps: int) -> dict[str, float | None]:
+        """Mean of each reward term per step, on the host."""
+        means = (self.reward_terms.mean(dim=1) / num_steps).tolist()
+        return {name: _known(mean) for name, mean in zip(names, means, strict=True)}
 
 
 @dataclass(frozen=True)
 class TradeTotals:
-    """Sums since the last summary, on the device; () float64 each."""
+    """Sums since the last summary, on the device; () float64 each but the violations."""
 
     steps: Tensor
     trades: Tensor
@@ -45,31 +93,39 @@ class TradeTotals:
     gross_loss: Tensor
     pnl: Tensor
     drawdown: Tensor
-    violations: Tensor
+    violations: Tensor  # of any rule
+    broken: Tensor  # (R,)
 
     @classmethod
-    def zero(cls, device: torch.device) -> Self:
+    def zero(cls, rules: int, device: torch.device) -> Self:
         """Nothing yet."""
-        return cls(*torch.zeros(8, dtype=torch.float64, device=device))
+        steps, trades, wins, profit, loss, pnl, drawdown, violations = torch.zeros(
+            8, dtype=torch.float64, device=device
+        )
+        broken = torch.zeros(rules, dtype=torch.float64, device=device)
+        return cls(steps, trades, wins, profit, loss, pnl, drawdown, violations, broken)
 
-    def add(self, rollout: Rollout) -> "TradeTotals":
-        """With a rollout's trades."""
-        trade_pnl, is_trade = trade_results(rollout.pnl, rollout.side, rollout.starts)
-        profit, loss = trade_pnl.clamp(min=0), (-trade_pnl).clamp(min=0)
+    def add(self, tally: Tally, terminated: Tensor) -> "TradeTotals":
+        """With a rollout's tally and its (T, N) terminations."""
+
+        def total(sums: Tensor) -> Tensor:
+            return sums.sum(dim=-1, dtype=torch.float64)
+
         return TradeTotals(
-            steps=self.steps + rollout.pnl.numel(),
-            trades=self.trades + is_trade.sum(),
-            wins=self.wins + (is_trade & (trade_pnl > 0)).sum(),
-            gross_profit=self.gross_profit + profit.sum(dtype=torch.float64),
-            gross_loss=self.gross_loss + loss.sum(dtype=torch.float64),
-            pnl=self.pnl + rollout.pnl.sum(dtype=torch.float64),
-            drawdown=torch.maximum(self.drawdown, rollout.drawdown.max().double()),
-            violations=self.violations + rollout.terminated.sum(),
+            steps=self.steps + terminated.numel(),
+            trades=self.trades + total(tally.trades),
+            wins=self.wins + total(tally.wins),
+            gross_profit=self.gross_profit + total(tally.gross_profit),
+            gross_loss=self.gross_loss + total(tally.gross_loss),
+            pnl=self.pnl + total(tally.pnl),
+            drawdown=torch.maximum(self.drawdown, tally.drawdown.max().double()),
+            violations=self.violations + terminated.sum(),
+            broken=self.broken + total(tally.broken),
         )
 
-    def summary(self, initial_cash: float) -> TradeSummary:
+    def summary(self, initial_cash: float, rules: Sequence[str]) -> TradeSummary:
         """For people and files."""
-        sums = {name: float(getattr(self, name)) for name in self.__dataclass_fields__}
+        sums = {name: float(total) for name, total in vars(self).items() if name != "broken"}
         profit, loss, trades = sums["gross_profit"], sums["gross_loss"], sums["trades"]
         per_trade = (profit - loss) / trades if trades else math.nan
         return TradeSummary(
@@ -84,28 +140,11 @@ class TradeTotals:
             average_return=_known(per_trade / initial_cash),
             max_trailing_drawdown=_known(sums["drawdown"]),
             rule_violations=int(sums["violations"]),
+            violations_by_rule={
+                rule: int(count) for rule, count in zip(rules, self.broken, strict=True)
+            },
         )
 
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def trade_results(pnl: Tensor, side: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-    """Profit or loss of each trade, (T + 1, N), and which of these places hold a trade.
-
-    Args:
-        pnl: (T, N) of each step.
-        side: (T, N) -1, 0 or 1 after each step.
-        starts: (T, N) bool, the account is a new one from this step on.
-    """
-    before = torch.cat([torch.zeros_like(side[:1]), side[:-1]])
-    before = torch.where(starts, 0, before)
-    stretch = ((side != before) | starts).cumsum(dim=0)  # 1, 2, ... down each account
-    closes = (side == 0) & (before != 0)
-    owner = stretch - closes.long()
-    is_in_trade = (side != 0) | closes
-    room = torch.zeros(len(pnl) + 1, pnl.shape[1], dtype=pnl.dtype, device=pnl.device)
-    trade_pnl = room.scatter_add(0, owner, torch.where(is_in_trade, pnl, 0.0))
-    is_trade = room.scatter_add(0, owner, is_in_trade.to(pnl.dtype)) > 0
-    return trade_pnl, is_trade

@@ -106,7 +106,7 @@ def test_the_report_and_its_plots_are_on_disk(work: Workplace) -> None:
 
 
 def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None:
-    answer = predict_latest(work, position=0.0, days_since_trade=None, stage=None)
+    answer = predict_latest(work, {"position": 0.0}, stage=None)
     assert answer["version"] == work.store.served("shadow").manifest.version
     assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
     assert answer["action"] == max(answer["probabilities"], key=answer["probabilities"].get)
@@ -117,17 +117,18 @@ def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None
 
 def test_serving_decides_as_the_environment_does(work: Workplace) -> None:
     """The last test bar, asked through serving with the account that the environment had there."""
-    from rl_core.chain.ppo_run import evaluate_policy, split_span
-    from rl_core.serving.predict import AccountNow, decide_state, latest_state
+    from rl_core.chain.scoring import evaluate_policy, split_span
+    from rl_core.serving.predict import decide_state
 
     policy = load_policy(work.store.served("shadow").directory)
     market = work.read_market(policy.spec.thresholds)
     dataset = work.read_dataset("offline_dataset")
-    decisions, _ = evaluate_policy(work.desk, market, policy.model, split_span(dataset, "test"))
+    decisions, _ = evaluate_policy(work.family, market, policy.model, split_span(dataset, "test"))
     state = decisions.states[-1]
     days = float(np.arctanh(min(float(state[33]), 1 - 1e-7)))
-    asked = latest_state(market, AccountNow(position=float(state[30]), days_since_trade=days))
-    np.testing.assert_allclose(asked, state, atol=1e-5)
+    account = {"position": float(state[30]), "days_since_trade": days}
+    asked = work.family.account_state(market, account)
+    np.testing.assert_allclose(asked, state[30:], atol=1e-5)
     answer = decide_state(policy, state)
     assert ("HOLD", "BUY", "SELL")[decisions.action[-1]] == answer["action"]
 
@@ -152,7 +153,7 @@ def test_without_auxiliary_losses_predictions_are_null_with_a_reason(tmp_path: P
     ).with_settings({"ppo.auxiliary_losses": False})
     work = run_chain(desk, tmp_path)
     deploy(work)
-    answer = predict_latest(work, position=0.0, days_since_trade=None, stage="shadow")
+    answer = predict_latest(work, {"position": 0.0}, stage="shadow")
     assert answer["predicted_return_1h"] is None
     assert answer["predicted_return_24h"] is None
     assert answer["reasons"] == {
@@ -240,7 +241,7 @@ def test_a_bar_that_is_still_open_is_not_decided_on() -> None:
 def test_a_model_is_not_asked_about_another_market(own: Workplace) -> None:
     other = own.desk.with_settings({"bars.symbol": "OTHER"})
     with pytest.raises(TollgateError, match="was trained on symbol SIM and the desk now has OTHER"):
-        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), 0.0, None, None)
+        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), {}, None)
 
 
 def test_sentiment_is_sealed_with_the_bars_and_reaches_the_state(tmp_path: Path) -> None:

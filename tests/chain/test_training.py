@@ -188,7 +188,7 @@ def test_a_recurrent_desk_goes_through_the_whole_chain(tmp_path: Path) -> None:
                                                   "gru_layers": 1, "risk_head": True})  # fmt: skip
     recurrent = run_chain(desk, tmp_path)
     deploy(recurrent)
-    answer = predict_latest(recurrent, 0.0, None, None)
+    answer = predict_latest(recurrent, {}, None)
     assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
     assert sum(answer["risk"].values()) == pytest.approx(1.0)
     policy = load_policy(recurrent.lake.directory / "ppo_policy")
@@ -204,6 +204,7 @@ def test_figures_go_to_json_tensorboard_and_a_plot(work: Workplace) -> None:
     assert set(summaries[0]["trades"]) == {
         "steps", "trades", "pnl", "pnl_per_trade", "gross_profit", "gross_loss", "win_rate",
         "profit_factor", "average_return", "max_trailing_drawdown", "rule_violations",
+        "violations_by_rule",
     }  # fmt: skip
     assert work.lake.path("ppo_policy", "learning.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,7 +1,6 @@
 """The spot environment: honest accounts, the backtest's own, N of them equal to N times one."""
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from rl_core.backtest.engine import AccountConfig, walk_bars
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.envs.config import SpotEnvConfig
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, observe, open_accounts, step
-from rl_core.features.state import ACCOUNT_NAMES, STATE_NAMES
+from rl_core.features.state import SPOT_STATE
 from rl_core.market.simulated import simulate_bars
 from rl_core.trading.accounts import BUY, HOLD, SELL
 from rl_core.trading.costs import CostConfig, CostRates
@@ -69,8 +68,8 @@ def test_the_observation_ends_with_the_account(prepare: Prepare) -> None:
     rising = market([10.0, 20.0, 25.0], [10.0, 20.0, 40.0])
     state = step(rising, FREE_PARAMS, account(rising), *one(BUY, 0.5)).state
     seen = observe(rising, state)
-    assert seen.shape == (1, len(STATE_NAMES))
-    shown = dict(zip(ACCOUNT_NAMES, seen[0, 30:].tolist(), strict=True))
+    assert seen.shape == (1, len(SPOT_STATE.names))
+    shown = dict(zip(SPOT_STATE.account_names, seen[0, 30:].tolist(), strict=True))
     assert shown == {
         "position": 0.5,
         "leverage": 0.5,
@@ -136,10 +135,8 @@ def test_many_environments_equal_as_many_single_ones(prepare: Prepare) -> None:
         single = open_accounts(params, of, torch.tensor([60]), torch.tensor([160]))
         for t in range(100):
             single = step(of, params, single, category[t, i : i + 1], strength[t, i : i + 1]).state
-        for field in fields(SpotState):
-            assert torch.equal(
-                getattr(many[-1], field.name)[i : i + 1], getattr(single, field.name)
-            )
+        for together, alone in zip(many[-1], single, strict=True):
+            assert torch.equal(together[i : i + 1], alone)
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.state import ACCOUNT_NAMES, MARKET_FEATURES, MARKET_NAMES, STATE_NAMES
+from rl_core.features.state import MARKET_FEATURES, SPOT_STATE
 from rl_core.market.simulated import simulate_bars
 
 Prepare = Callable[[pd.DataFrame], PreparedMarket]
 
 
 def test_the_table_names_34_features_once_30_of_them_of_the_market() -> None:
-    assert len(STATE_NAMES) == len(set(STATE_NAMES)) == 34
-    assert len(MARKET_NAMES) == 30
-    assert ACCOUNT_NAMES == ("position", "leverage", "cash_fraction", "time_since_trade")
+    assert len(SPOT_STATE.names) == len(set(SPOT_STATE.names)) == 34
+    assert len(SPOT_STATE.market_names) == 30
+    assert SPOT_STATE.account_names == ("position", "leverage", "cash_fraction", "time_since_trade")
 
 
 def test_past_returns_are_lagged_one_bar_returns(prepare: Prepare) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.state import SPOT_STATE
 from rl_core.models.config import ModelConfig
 from rl_core.models.policy_file import (
     SPEC,
@@ -20,6 +21,7 @@ from rl_core.models.policy_file import (
 
 SPEC_OF_TEST = PolicySpec(
     model=ModelConfig(hidden_dim=16, head_dim=8),
+    features=SPOT_STATE.names,
     horizons=("1h", "24h"),
     trained_horizons=("1h", "24h"),
     thresholds=RegimeThresholds(

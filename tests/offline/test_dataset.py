@@ -15,7 +15,7 @@ from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.features.state import STATE_NAMES
+from rl_core.features.state import SPOT_STATE
 from rl_core.market.bars import nanoseconds
 from rl_core.market.simulated import simulate_bars
 from rl_core.market.splits import split_bars
@@ -42,7 +42,7 @@ def test_rows_are_decisions_with_complete_states_and_unknown_targets_are_nan(
 ) -> None:
     dataset = work.read_dataset("offline_dataset")
     assert len(dataset) == 1980 - 33
-    assert np.isfinite(dataset[list(STATE_NAMES)].to_numpy()).all()
+    assert np.isfinite(dataset[list(SPOT_STATE.names)].to_numpy()).all()
     # the bar before the outage has no bar an hour later, nor those up to a day before it, save
     # where the day reaches past it: 20 hours are missing
     assert dataset["return_1h"].isna().sum() == 1 + 1
@@ -64,7 +64,7 @@ def test_the_npz_loads_without_pickle_and_says_the_same(work: Workplace) -> None
         assert arrays["states"].shape == (len(dataset), 34)
         assert arrays["actions"].dtype == np.int8
         np.testing.assert_array_equal(arrays["return_24h"], dataset["return_24h"])
-        assert arrays["feature_names"].tolist() == list(STATE_NAMES)
+        assert arrays["feature_names"].tolist() == list(SPOT_STATE.names)
         assert arrays["timestamps"][0] == dataset["timestamp"].iloc[0].tz_localize(None)
 
 
@@ -182,10 +182,10 @@ def test_later_bars_change_neither_states_nor_decisions_nor_past_targets(
     datasets = []
     for each in (bars, other):
         backtest = run_backtest(desk, each, None)
-        rows = build_dataset(backtest.market, split, backtest.records, desk.dataset)
+        rows = build_dataset(backtest.market, split, backtest.records, SPOT_STATE, (), desk.dataset)
         datasets.append(rows[rows["bar"] <= cut])
     now, then = datasets
-    known = [*STATE_NAMES, "action", "strength", "regime", "atr_fraction", "adx"]
+    known = [*SPOT_STATE.names, "action", "strength", "regime", "atr_fraction", "adx"]
     pd.testing.assert_frame_equal(now[known], then[known])
     for horizon, bars_ahead in (("1h", 1), ("24h", 24)):
         past = now["bar"] <= cut - bars_ahead

@@ -1,25 +1,21 @@
 """A prediction says what the network says, and nothing where the network was not trained."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from rl_core.backtest.preparation import PreparedMarket
-from rl_core.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.market.simulated import simulate_bars
+from rl_core.features.state import SPOT_STATE
 from rl_core.models.config import ModelConfig
 from rl_core.models.policy_file import Policy, PolicySpec, new_model
-from rl_core.serving.predict import AccountNow, decide_state, latest_state
-from tests.features.test_state import Prepare
+from rl_core.serving.predict import decide_state
 
 
 def policy(trained: tuple[str, ...], bias: list[float]) -> Policy:
     """A policy whose heads answer their biases whatever they see."""
     spec = PolicySpec(
         model=ModelConfig(hidden_dim=8, head_dim=4),
+        features=SPOT_STATE.names,
         horizons=("1h", "24h"),
         trained_horizons=trained,
         thresholds=RegimeThresholds(
@@ -59,26 +55,3 @@ def test_only_trained_horizons_are_answered() -> None:
     assert answer["reasons"] == {
         "predicted_return_1h": "the return head of this horizon was not trained"
     }
-
-
-@pytest.fixture
-def market(prepare: Prepare) -> PreparedMarket:
-    return prepare(simulate_bars(200, seed=0))
-
-
-def test_the_state_ends_with_the_account_that_asks(market: PreparedMarket) -> None:
-    state = latest_state(market, AccountNow(position=0.25, days_since_trade=1.0))
-    np.testing.assert_array_equal(state[:30], market.features[-1])
-    assert state[30:].tolist() == pytest.approx([0.25, 0.25, 0.75, np.tanh(1.0)])
-
-
-@pytest.mark.parametrize("account", [AccountNow(position=1.5), AccountNow(days_since_trade=-1.0)])
-def test_an_impossible_account_is_refused(market: PreparedMarket, account: AccountNow) -> None:
-    with pytest.raises(TollgateError, match="an account must have a position within"):
-        latest_state(market, account)
-
-
-def test_too_few_bars_are_refused(prepare: Prepare) -> None:
-    short = prepare(simulate_bars(60, seed=0))
-    with pytest.raises(TollgateError, match="must outlast the indicators' warm-up"):
-        latest_state(replace(short, first_bar=60), AccountNow())

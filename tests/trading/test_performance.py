@@ -16,8 +16,8 @@ def test_two_years_of_yearly_bars() -> None:
     result = summarise(
         np.arange(3) * year_ns,
         equity=np.array([100.0, 150.0, 120.0]),
-        position_units=np.array([1.0, 1.0]),
-        equity_after_fill=np.array([99.0, 150.0]),
+        is_held=np.array([1.0, 1.0]),
+        trade_profits=np.array([20.0]),
         traded_value=np.array([100.0, 0.0]),
         costs=np.array([1.0, 0.0]),
     )
@@ -36,7 +36,7 @@ def test_two_years_of_yearly_bars() -> None:
 def test_an_account_that_never_trades_has_undefined_ratios_and_not_zero_ones() -> None:
     flat = np.full(5, 100.0)
     result = summarise(
-        np.arange(5) * HOUR_NS, flat, np.zeros(4), flat[1:], np.zeros(4), np.zeros(4)
+        np.arange(5) * HOUR_NS, flat, np.zeros(4), np.zeros(0), np.zeros(4), np.zeros(4)
     )
     assert result.sharpe is None
     assert result.win_rate is None
@@ -76,7 +76,7 @@ def test_an_account_that_is_ruined_earns_nothing_afterwards() -> None:
         np.arange(4) * HOUR_NS,
         equity,
         np.array([-1.0, 0.0, 0.0]),
-        equity[1:],
+        np.array([-300.0]),
         np.zeros(3),
         np.zeros(3),
     )

@@ -16,6 +16,7 @@ from rl_core.training.ppo import prepare_batch, update_policy
 from rl_core.training.ppo_figures import Batch, UpdateLog
 from rl_core.training.rollout import Rollout
 from rl_core.training.setup import Problem, Training, prepare_training
+from rl_core.training.tracker import Tally
 from tests.training.problems import CONFIG, Silent, new_model, one_rollout, problem, train
 
 ONCE = CONFIG.model_copy(update={"epochs": 1, "num_minibatches": 1, "gradient_clip": 1e9,
@@ -25,14 +26,13 @@ HALF = ONCE.model_copy(update={"num_envs": 16})
 
 def accounts(rollout: Rollout, some: slice) -> Rollout:
     """The columns of some accounts."""
-    return Rollout(
-        **{
-            name: column[some] if column.dim() == 1 else column[:, some]
-            for name, column in vars(rollout).items()
-            if column is not None
-        },
-        memory=None,
-    )
+    columns = {
+        name: column[:, some]
+        for name, column in vars(rollout).items()
+        if isinstance(column, torch.Tensor)
+    }
+    tally = Tally(**{name: sums[..., some] for name, sums in vars(rollout.tally).items()})
+    return Rollout(**columns, tally=tally, memory=None)
 
 
 def partly_known() -> Problem[SpotState]:
@@ -55,7 +55,8 @@ def learn_half(folder: Path) -> None:
         half = slice(16 * processes.rank, 16 * (processes.rank + 1))
         learner = new_learner(new_model(), HALF, {"share": processes.any})
         training = prepare_training(learner, partly_known(), HALF, Silent(), processes)
-        batch = prepare_batch(accounts(Rollout(**joined), half), HALF, processes)
+        rollout = Rollout(**joined["columns"], tally=Tally(**joined["tally"]), memory=None)
+        batch = prepare_batch(accounts(rollout, half), HALF, processes)
         found = gradients(training, batch)
         torch.save(found, folder / f"gradients_{processes.rank}.pt")
 
@@ -79,8 +80,10 @@ def launch(*arguments: str, processes: int = 2) -> None:
 
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path: Path) -> None:
     training, batch = one_rollout(ONCE, None, partly_known())
-    columns = {name: c for name, c in vars(batch.rollout).items() if c is not None}
-    torch.save(columns | {"memory": None}, tmp_path / "rollout.pt")
+    rollout = vars(batch.rollout)
+    columns = {name: c for name, c in rollout.items() if isinstance(c, torch.Tensor)}
+    joined = {"columns": columns, "tally": dict(vars(batch.rollout.tally))}
+    torch.save(joined, tmp_path / "rollout.pt")
     launch("-m", "tests.training.test_distributed", str(tmp_path))
     expected = gradients(training, batch)
     for rank in (0, 1):
@@ -104,7 +107,7 @@ def test_accounts_of_a_half_are_half_of_the_accounts() -> None:
     half = accounts(batch.rollout, slice(0, 16))
     assert half.reward.shape == (16, 16)
     assert torch.equal(half.reward, batch.rollout.reward[:, :16])
-    assert replace(batch, rollout=half).rollout.drawdown.shape == (16,)
+    assert replace(batch, rollout=half).rollout.tally.drawdown.shape == (16,)
     assert train(ONCE)[0].env_steps == 3 * 32 * 16
 
 

@@ -56,7 +56,7 @@ def test_a_rollout_and_its_updates_never_ask_for_a_value(shape: ModelConfig) -> 
         update_policy(training, batch, 1, log)
         update_critic(training, batch, log)
         update_return_heads(training, batch, log)
-        learner.totals = learner.totals.add(batch.rollout)
+        learner.totals = learner.totals.add(batch.rollout.tally, batch.rollout.terminated)
     assert len(log.losses) == CONFIG.epochs * CONFIG.num_minibatches
 
 

@@ -44,7 +44,9 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
 
     first = new_learner(new_model(shape), config, {})
     stopped_after(first, config, iteration)
-    path = save_checkpoint(tmp_path, "cut", first.env_steps, first.tensors(), first.facts())
+    path = save_checkpoint(
+        tmp_path, "cut", first.env_steps, first.tensors() | first.own_tensors(), first.facts()
+    )
     checkpoint, tensors = load_checkpoint(path)
     torch.manual_seed(99)  # nothing may hang on the global generator
     resumed = new_learner(new_model(shape), config, {})
@@ -52,7 +54,8 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     stopped_after(resumed, config, 99)
 
     assert not moved(resumed.model, weights(whole.model))
-    expected, found = whole.tensors(), resumed.tensors()
+    expected = whole.tensors() | whole.own_tensors()
+    found = resumed.tensors() | resumed.own_tensors()
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert [f.model_dump(exclude=CLOCK) for f in whole.history] == [
@@ -66,7 +69,8 @@ def test_a_learner_stores_weights_both_optimisers_generator_and_counters() -> No
     learner = new_learner(new_model(), CONFIG, {})
     stopped_after(learner, CONFIG, 1)
     owners = {name.split(".")[0] for name in learner.tensors()}
-    assert owners == {"model", "best", "guard", "totals", "actor", "critic", "generator"}
+    assert owners == {"model", "best", "guard", "totals", "actor", "critic"}
+    assert set(learner.own_tensors()) == {"generator"}
 
 
 def test_another_architecture_is_an_error_that_names_both_shapes() -> None:

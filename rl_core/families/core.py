@@ -1,0 +1,102 @@
+"""What the chain asks of a kind of desk. Shapes: B bars, S bars of a span, P account features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.ensemble.vote import Vote
+from rl_core.features.state import StateTable
+from rl_core.trading.performance import Performance
+
+if TYPE_CHECKING:
+    import torch
+
+    from rl_core.envs.core import Environment, MarketEnvironment
+
+
+@dataclass(frozen=True)
+class AccountWalk:
+    """One account's way through a span of bars; row t belongs to the decision at its close."""
+
+    records: dict[str, NDArray[Any]]  # (S,) each, the state's account features among them
+    equity: NDArray[np.float64]  # (S,) account currency
+    performance: Performance
+
+
+class Family(Protocol):
+    """One kind of desk."""
+
+    @property
+    def state(self) -> StateTable:
+        """What it sees."""
+        ...
+
+    @property
+    def decision_columns(self) -> tuple[str, ...]:
+        """Columns of a walk's records that belong to a decision: they go into the dataset."""
+        ...
+
+    def vote(self, market: PreparedMarket) -> Vote:
+        """What the ensemble decides at every bar."""
+        ...
+
+    def walk(
+        self,
+        market: PreparedMarket,
+        first_bar: int,
+        action: NDArray[np.int8],
+        strength: NDArray[np.float64],
+    ) -> AccountWalk:
+        """Trade decisions (S,) from a new account at `first_bar` through the backtest's engine."""
+        ...
+
+    def buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
+        """Buy as much as the desk may, and keep it."""
+        ...
+
+    def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
+        """How far each row's equity is from what the account holds, (S,), relative."""
+        ...
+
+    def environment(
+        self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
+    ) -> MarketEnvironment[Any]:
+        """Where a policy is scored: full costs, whatever training began with."""
+        ...
+
+    def training_environment(
+        self,
+        market: PreparedMarket,
+        kept_bars: NDArray[np.int64],
+        rollout_steps: int,
+        device: torch.device,
+    ) -> Environment[Any]:
+        """Where a policy is trained: windows or episodes that start at the kept bars."""
+        ...
+
+    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+        """First and last bars of the stretches in which accounts hardly depend on earlier ones."""
+        ...
+
+    def account_state(
+        self, market: PreparedMarket, account: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """Account features (P,) of one who asks at the last bar.
+
+        Raises:
+            TollgateError: an account that cannot be, or a figure that this kind does not know.
+        """
+        ...
+
+    def decision_details(
+        self, market: PreparedMarket, action: str, strength: float
+    ) -> dict[str, float | None]:
+        """What a decision at the last bar means beyond its action and strength."""
+        ...

@@ -1,0 +1,266 @@
+"""Futures desks: one future, intraday, with brackets and the rulebook of a funded account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rl_core.backtest.futures_engine import ACCOUNT_COLUMNS, walk_future
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.desk import FuturesDesk
+from rl_core.ensemble.analysts import SessionView
+from rl_core.ensemble.vote import Vote, ensemble_vote
+from rl_core.errors import validated
+from rl_core.families.core import AccountWalk
+from rl_core.features.state import FUTURES_STATE, StateTable
+from rl_core.market.rolls import rolls
+from rl_core.market.sessions import SessionClock
+from rl_core.trading.brackets import RULES, Account, bracket_features, on_tick
+from rl_core.trading.performance import summarise
+
+if TYPE_CHECKING:
+    import torch
+
+    from rl_core.envs.futures import FuturesEpisodes
+
+VWAP_DISTANCE = FUTURES_STATE.market_names.index("vwap_distance")
+
+
+class FuturesAccountNow(BaseModel):
+    """The account that asks: flat and new, unless told otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contracts: float = Field(default=0.0, description="held; negative when short")
+    entry_price: float | None = Field(default=None, gt=0)
+    stop_price: float | None = Field(default=None, gt=0)
+    target_price: float | None = Field(default=None, gt=0)
+    held_bars: float = Field(default=0.0, ge=0)
+    drawdown_usd: float = Field(default=0.0, ge=0, description="below the highest equity")
+    day_loss_usd: float = Field(default=0.0, description="since the session's start; < 0 is a gain")
+    is_barred: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _a_position_has_its_bracket(self) -> Self:
+        bracket = (self.entry_price, self.stop_price, self.target_price)
+        if (self.contracts != 0) != all(price is not None for price in bracket):
+            raise ValueError(
+                "a position must have contracts, entry_price, stop_price and target_price, and no "
+                f"position none of them, was {self.contracts:g} contracts and {bracket}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class FuturesFamily:
+    """A `Family`."""
+
+    desk: FuturesDesk
+
+    @property
+    def state(self) -> StateTable:
+        """45 features."""
+        return FUTURES_STATE
+
+    @property
+    def decision_columns(self) -> tuple[str, ...]:
+        """The bracket of the entry that a decision led to."""
+        return ("fill_price", "stop_loss", "take_profit")
+
+    def vote(self, market: PreparedMarket) -> Vote:
+        """What the ensemble decides at every bar; its technical analyst knows the session."""
+        session = SessionView(
+            clock_of(market),
+            market.features[:, VWAP_DISTANCE].astype(np.float64),
+            self.desk.ensemble.session,
+        )
+        return ensemble_vote(
+            market.indicators, market.regime, market.health, market.sentiment, self.desk.ensemble,
+            session,
+        )  # fmt: skip
+
+    def walk(
+        self,
+        market: PreparedMarket,
+        first_bar: int,
+        action: NDArray[np.int8],
+        strength: NDArray[np.float64],
+    ) -> AccountWalk:
+        """Trade decisions (S,) from a new account."""
+        span = slice(first_bar, first_bar + len(action))
+        bars, clock, atr = market.bars.iloc[span], clock_of(market), market.atr_points[span]
+        trading = self.desk.trading
+        rows = walk_future(
+            bars, atr, clock.starts[span], clock.ends[span], action, strength, trading.terms,
+            trading.rulebook,
+        )  # fmt: skip
+        account = Account(*(rows[name] for name in ACCOUNT_COLUMNS))
+        close = bars["close"].to_numpy()
+        columns = bracket_features(account, close, atr, trading.terms, trading.rulebook, np.tanh)
+        fills = np.nan_to_num(rows["fill_price"]) + np.nan_to_num(rows["exit_price"])
+        held = (rows["side"] != 0) | (np.nan_to_num(rows["enters"]) > 0)
+        point_value = self.desk.contract.point_value_usd
+        broken = np.nan_to_num(rows["broken_rules"]).astype(np.int64)
+        performance = summarise(
+            market.ns[span],
+            rows["equity"],
+            held[:-1],
+            rows["trade_pnl"][np.isfinite(rows["trade_pnl"])],
+            (fills * point_value * np.maximum(account.contracts, 1))[:-1],
+            rows["cost"][:-1],
+            {rule: int((broken >> bit & 1).sum()) for bit, rule in enumerate(RULES)},
+        )
+        records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
+        return AccountWalk(records, rows["equity"], performance)
+
+    def buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
+        """Long the most contracts all the time, overnight and over rolls, which are paid for.
+
+        No rulebook and no bracket: it is what the market did, in dollars of the same size.
+        """
+        span = slice(first_bar, first_bar + num_bars)
+        bars, trading = market.bars.iloc[span], self.desk.trading
+        close, terms = bars["close"].to_numpy(), trading.terms
+        money = terms.max_contracts * terms.point_value
+        before = np.where(rolls(bars)[1:], bars["open"].to_numpy()[1:], close[:-1])
+        fill_cost = terms.max_contracts * terms.commission / 2 + money * terms.slippage
+        fills = 2.0 * rolls(bars)[1:]
+        fills[0] += 1
+        cost = fills * fill_cost
+        equity = trading.rulebook.initial_cash + np.concatenate(
+            [[0.0], np.cumsum(money * (close[1:] - before) - cost)]
+        )
+        performance = summarise(
+            market.ns[span], equity, np.ones(len(close) - 1), equity[-1:] - equity[0],
+            fills * money * close[1:], cost,
+        )  # fmt: skip
+        return AccountWalk({}, equity, performance)
+
+    def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
+        """Equity is the cash that was there, what was realised, and what is open."""
+        profit, side, contracts, entry, equity = (
+            history[name].to_numpy()
+            for name in ("profit", "side", "contracts", "entry_price", "equity")
+        )
+        money = side * contracts * self.desk.contract.point_value_usd
+        open_profit = money * (history["close"].to_numpy() - entry)
+        cash = self.desk.initial_cash
+        return np.abs(cash + profit + open_profit - equity) / cash
+
+    def environment(
+        self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
+    ) -> FuturesEpisodes:
+        """Full costs, no bonus: the curriculum is nowhere in it."""
+        import torch
+
+        return self._episodes(
+            market, np.arange(0), torch.empty(0, dtype=torch.int64, device=device), device, dtype
+        )
+
+    def training_environment(
+        self,
+        market: PreparedMarket,
+        kept_bars: NDArray[np.int64],
+        rollout_steps: int,
+        device: torch.device,
+    ) -> FuturesEpisodes:
+        """Episodes as training begins: the trainer moves the curriculum on."""
+        import torch
+
+        from rl_core.envs.spot import allowed_starts
+
+        starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
+        return self._episodes(market, kept_bars, starts, device, torch.float32).at(0.0)
+
+    def _episodes(
+        self,
+        market: PreparedMarket,
+        kept_bars: NDArray[np.int64],
+        starts: torch.Tensor,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> FuturesEpisodes:
+        import torch
+
+        from rl_core.envs.futures import FuturesEpisodes, FuturesMarket, FuturesParams
+
+        trading, config = self.desk.trading, self.desk.environment
+        is_kept = torch.zeros(len(market.bars), dtype=torch.bool, device=device)
+        is_kept[torch.tensor(kept_bars, dtype=torch.int64, device=device)] = True
+        return FuturesEpisodes(
+            market=FuturesMarket.from_prepared(market, device, dtype),
+            params=FuturesParams.full(trading, config),
+            trading=trading,
+            config=config,
+            starts=starts,
+            is_kept=is_kept,
+        )
+
+    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+        """The sessions, since every account is flat in between."""
+        starts = clock_of(market).starts[span[0] : span[1] + 1].copy()
+        starts[0] = True
+        first = np.flatnonzero(starts) + span[0]
+        last = np.append(first[1:] - 1, span[1])
+        return list(zip(first.tolist(), last.tolist(), strict=True))
+
+    def account_state(
+        self, market: PreparedMarket, account: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """The eight account features at the last close."""
+        now = validated(FuturesAccountNow, dict(account), "the account")
+        trading = self.desk.trading
+        cash = trading.rulebook.initial_cash
+        figures = Account(
+            profit=0.0,
+            side=np.sign(now.contracts),
+            contracts=abs(now.contracts),
+            entry_price=now.entry_price or 0.0,
+            stop_price=now.stop_price or 0.0,
+            target_price=now.target_price or 0.0,
+            held_bars=now.held_bars,
+            equity=cash,
+            peak_equity=cash + now.drawdown_usd,
+            session_equity=cash + now.day_loss_usd,
+            is_barred=now.is_barred,
+        )
+        columns = bracket_features(
+            Account(*(np.array([figure], dtype=np.float64) for figure in figures)),
+            market.bars["close"].to_numpy()[-1:],
+            market.atr_points[-1:],
+            trading.terms,
+            trading.rulebook,
+            np.tanh,
+        )
+        return np.concatenate(columns).astype(np.float32)
+
+    def decision_details(
+        self, market: PreparedMarket, action: str, strength: float
+    ) -> dict[str, float | None]:
+        """Contracts of an entry, and its bracket as if it filled at the last close."""
+        terms, close = self.desk.trading.terms, float(market.bars["close"].iloc[-1])
+        contracts = float((strength * terms.max_contracts + 0.5) // 1) * (action != "HOLD")
+        if not contracts:
+            return {"contracts": 0.0, "stop_loss": None, "take_profit": None}
+        side = 1.0 if action == "BUY" else -1.0
+        atr = float(market.atr_points[-1])
+        stop = float(on_tick(terms.stop_atr * atr + terms.stop_points, terms.tick))
+        target = float(on_tick(terms.target_atr * atr + terms.target_points, terms.tick))
+        return {
+            "contracts": contracts,
+            "stop_loss": close - side * stop,
+            "take_profit": close + side * target,
+        }
+
+
+def clock_of(market: PreparedMarket) -> SessionClock:
+    """The session clock, which a futures desk always has."""
+    if market.clock is None:
+        raise TypeError("a futures market must be prepared with sessions, was without")
+    return market.clock

@@ -1,0 +1,61 @@
+"""A few simulated sessions, prepared, that tests of the futures environment share."""
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prepare_market
+from rl_core.envs.config import FuturesEnvConfig
+from rl_core.envs.futures import FuturesEpisodes, FuturesMarket, FuturesParams
+from rl_core.features.indicators import compute_indicators
+from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
+from rl_core.market.quality import QualityConfig
+from rl_core.market.rolls import continuous_prices
+from rl_core.market.sessions import NS_PER_MINUTE, SessionConfig
+from rl_core.market.simulated_futures import FuturesSimulation, simulate_future
+from rl_core.trading.futures import FuturesTrading
+
+CPU = torch.device("cpu")
+HOURS = SessionConfig()
+PREPARATION = PreparationConfig(NS_PER_MINUTE, QualityConfig(), 24.0, sessions=HOURS)
+
+
+@lru_cache(maxsize=4)
+def future_bars(sessions: int = 4, seed: int = 1, start: str = "2024-03-05") -> pd.DataFrame:
+    """The March contract rolls in its second week."""
+    return simulate_future(FuturesSimulation(sessions=sessions, seed=seed, start=start), HOURS)
+
+
+def prepared(bars: pd.DataFrame) -> PreparedMarket:
+    """With thresholds fitted on the first half."""
+    indicators = compute_indicators(continuous_prices(bars))
+    train = np.arange(len(bars)) < len(bars) // 2
+    thresholds = fit_regime_thresholds(indicators, train, RegimeConfig())
+    return prepare_market(bars, None, PREPARATION, thresholds, indicators)
+
+
+def episodes(
+    market: PreparedMarket,
+    trading: FuturesTrading | None = None,
+    config: FuturesEnvConfig | None = None,
+    dtype: torch.dtype = torch.float64,
+    **changes: Any,
+) -> FuturesEpisodes:
+    """The environment at full costs, with starts in the whole market."""
+    trading, config = trading or FuturesTrading(), config or FuturesEnvConfig()
+    bars = torch.arange(100, len(market.bars) - 1)
+    is_kept = torch.zeros(len(market.bars), dtype=torch.bool)
+    is_kept[bars] = True
+    whole = FuturesEpisodes(
+        market=FuturesMarket.from_prepared(market, CPU, dtype),
+        params=FuturesParams.full(trading, config),
+        trading=trading,
+        config=config,
+        starts=bars[:-64],
+        is_kept=is_kept,
+    )
+    return replace(whole, **changes)
