@@ -79,6 +79,7 @@ def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, Artif
             first_bar=bars.metadata["start"],
             last_bar=bars.metadata["end"],
             bars=bars.metadata["rows"],
+            market=work.desk.bars.market_name,
             content=bars.content,
         ),
         lineage={
@@ -106,6 +107,7 @@ def settings_used(lineage: dict[str, Artifact]) -> dict[str, Any]:
 
 def model_card(manifest: Manifest, report: GateReport) -> str:
     """What a person should know before using the version."""
+    span = manifest.data
     lineage = "\n".join(
         f"| {name} | `{ancestor.content[:16]}` |" for name, ancestor in manifest.lineage.items()
     )
@@ -114,7 +116,7 @@ def model_card(manifest: Manifest, report: GateReport) -> str:
 Stage **{manifest.stage}**: served and logged; its vote weighs nothing. Skill is not judged yet, so
 nothing here says that it earns money.
 
-- Data: {manifest.data.bars} bars, {manifest.data.first_bar} to {manifest.data.last_bar}
+- Data: {span.bars} bars of {span.market}, {span.first_bar} to {span.last_bar}
 - Limits: trained on this market, bar size and cost level; not valid for any other.
 
 | made from | content (SHA-256) |

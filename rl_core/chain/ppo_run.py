@@ -66,6 +66,8 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         Interrupted: it was asked to stop, and left a checkpoint.
         TollgateError: nothing to start from, or a checkpoint of another training.
     """
+    if work.desk.bars.is_simulated:
+        say(f"ppo: trains on {work.desk.bars.market_name} bars")
     policy, started_from = starting_policy(work, options, say)
     before = return_losses(work, policy, options.device)
     run = run_facts(work, started_from, options.processes.count, options.device)

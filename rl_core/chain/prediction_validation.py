@@ -50,6 +50,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     checks = judge(evidence, desk.gate)
     report = GateReport(
         desk=desk.name,
+        data=desk.bars.market_name,
         policy=inputs["ppo_policy"].content,
         test_start=str(test["timestamp"].iloc[0]),
         test_end=str(test["timestamp"].iloc[-1]),
@@ -72,7 +73,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         write_json(directory / "report.json", report.model_dump(mode="json"))
         (directory / "report.md").write_text(markdown(report))
         curves = {name: walk.equity for name, walk in walks.items()}
-        write_plots(directory, test["timestamp"], evidence, curves)
+        write_plots(directory, report.data, test["timestamp"], evidence, curves)
     return lake.load("prediction_validation")
 
 
@@ -131,16 +132,22 @@ def imitation(work: Workplace, policy: Policy, dataset: pd.DataFrame, split: str
 
 
 def write_plots(
-    directory: Path, timestamps: pd.Series, evidence: Evidence, equity: dict[str, np.ndarray]
+    directory: Path,
+    data: str,
+    timestamps: pd.Series,
+    evidence: Evidence,
+    equity: dict[str, np.ndarray],
 ) -> None:
     """Equity, and predicted against realised for each horizon."""
-    plot_equity(directory / "equity.png", timestamps, equity)
+    plot_equity(directory / "equity.png", data, timestamps, equity)
     if evidence.predictions is None:
         return
     for horizon, prediction, target in zip(
         evidence.horizons, evidence.predictions.T, evidence.targets.T, strict=True
     ):
-        plot_predictions(directory / f"predictions_{horizon}.png", horizon, prediction, target)
+        plot_predictions(
+            directory / f"predictions_{horizon}.png", data, horizon, prediction, target
+        )
 
 
 def read_report(work: Workplace) -> GateReport:

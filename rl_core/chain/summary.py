@@ -28,6 +28,7 @@ def summarise_chain(work: Workplace) -> dict[str, Any]:
     version = work.store.served("shadow")
     return {
         "desk": work.desk.name,
+        "market": work.desk.bars.market_name,
         **figures,
         "gate": report.model_dump(mode="json"),
         "model": {

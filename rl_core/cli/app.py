@@ -123,6 +123,7 @@ def backtest(
     records = result.records
     summary = {
         "desk": desk,
+        "market": config.bars.market_name,
         "start": str(records["timestamp"].iloc[0]),
         "end": str(records["timestamp"].iloc[-1]),
         "decisions": len(records),

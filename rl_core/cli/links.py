@@ -40,12 +40,28 @@ BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
 }
 
 
+TRAINED_AFTER = ("bars", "backtest_history", "offline_dataset", "regime_dataset")
+
+
+def build_missing(work: Workplace, links: Sequence[str], say: Callable[[str], None]) -> None:
+    """Build those links before a training that never were; what is there is left alone."""
+    for link in links:
+        if not (work.lake.directory / link).is_dir():
+            say(f"{link} of desk {work.desk.name} was never built: building it first")
+            BUILDERS[link](work)
+
+
 def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bool) -> None:
     """Build `bc_policy` with some settings changed."""
     work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
     where = pick_device(device)
     keep_freed_memory()
-    report_link(work, lambda say: build_bc_policy(work, where, say), bc_policy.run_checks, as_json)
+
+    def build(say: Callable[[str], None]) -> Artifact:
+        build_missing(work, TRAINED_AFTER, say)
+        return build_bc_policy(work, where, say)
+
+    report_link(work, build, bc_policy.run_checks, as_json)
 
 
 def train_policy(
@@ -82,12 +98,22 @@ def train_policy(
         if processes.is_first:
             report_link(
                 work,
-                lambda say: build_ppo_policy(work, options, say),
+                lambda say: build_policy(work, options, say),
                 ppo_policy.run_checks,
                 as_json,
             )
         else:
             run_ppo(work, options, lambda _: None)
+
+
+def build_policy(work: Workplace, options: TrainingOptions, say: Callable[[str], None]) -> Artifact:
+    """Build `ppo_policy`, and first what it starts from, if that was never built."""
+    if options.processes.count == 1:
+        build_missing(work, TRAINED_AFTER, say)
+        if not (work.lake.directory / "bc_policy").is_dir():
+            say(f"bc_policy of desk {work.desk.name} was never built: building it first")
+            build_bc_policy(work, options.device, say)
+    return build_ppo_policy(work, options, say)
 
 
 def report_link(

@@ -15,6 +15,7 @@ from rl_core.registry.store import Version
 
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+RULES = "rule_violations"
 AS_PERCENT = {
     "total_return", "annual_return", "annual_volatility", "max_drawdown", "win_rate", "costs_paid",
     "exposure",
@@ -76,19 +77,23 @@ def quality(report: Mapping[str, Any]) -> None:
 def backtest(result: Mapping[str, Any]) -> None:
     """Performance beside buy and hold."""
     accounts(
-        f"{result['desk']}: {result['decisions']:,} decisions, {result['start'][:16]} to "
-        f"{result['end'][:16]}, all costs paid",
+        f"{result['desk']} on {result['market']}: {result['decisions']:,} decisions, "
+        f"{result['start'][:16]} to {result['end'][:16]}, all costs paid",
         result["performance"],
     )
 
 
 def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
     """Accounts beside each other, a figure a line."""
-    figures = next(iter(performance.values()))
+    figures = [name for name in next(iter(performance.values())) if name != RULES]
     lines = [
         [name, *(percent(p[name]) if name in AS_PERCENT else p[name] for p in performance.values())]
         for name in figures
     ]
+    rules = [rule for each in performance.values() for rule in each.get(RULES, {})]
+    for rule in dict.fromkeys(rules):
+        broken = [each.get(RULES, {}).get(rule) for each in performance.values()]
+        lines.append([f"broken: {rule}", *broken])
     table(title, ["", *performance], lines)
 
 
@@ -134,8 +139,8 @@ def gate(report: Mapping[str, Any]) -> None:
     """The gate's verdict."""
     checks(report["checks"])
     accounts(
-        f"test span: {report['test_bars']:,} bars, {report['test_start'][:16]} to "
-        f"{report['test_end'][:16]}, all costs paid",
+        f"test span of {report['data']}: {report['test_bars']:,} bars, "
+        f"{report['test_start'][:16]} to {report['test_end'][:16]}, all costs paid",
         report["performance"],
     )
     console.print(verdict(report), soft_wrap=True)
@@ -148,6 +153,7 @@ def version_row(version: Version) -> dict[str, Any]:
         "version": m.version,
         "stage": m.stage,
         "created": m.created_at,
+        "market": m.data.market,
         "bars to": m.data.last_bar,
         "test return": m.metrics["test"]["policy"]["total_return"],
         "buy and hold": m.metrics["test"]["buy_and_hold"]["total_return"],
@@ -157,7 +163,12 @@ def version_row(version: Version) -> dict[str, Any]:
 def prediction(answer: Mapping[str, Any]) -> None:
     """One decision."""
     lines = [line for line in _dotted(answer) if line[0] != "reasons"]
-    table(f"{answer['desk']} at the close of {answer['timestamp']}", ["what", "value"], lines)
+    market = f"{answer['symbol']}{' (SIMULATED)' if answer['is_simulated'] else ''}"
+    table(
+        f"{answer['desk']}: {market} at the close of {answer['timestamp']}",
+        ["what", "value"],
+        lines,
+    )
 
 
 def summary(result: Mapping[str, Any]) -> None:
@@ -186,7 +197,7 @@ def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             "bars",
-            f"{bars['rows']:,} of {bars['symbol']}, {bars['start'][:16]} to {bars['end'][:16]}, "
+            f"{bars['rows']:,} of {result['market']}, {bars['start'][:16]} to {bars['end'][:16]}, "
             f"{bars['missing_bars']} missing, {bars['zero_volume_rows']} without volume",
         ),
         (

@@ -65,6 +65,7 @@ class GateReport(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     desk: str
+    data: str = ""  # whose bars, and whether they are simulated
     policy: str  # content hash of the policy that was judged
     test_start: str
     test_end: str

@@ -23,7 +23,7 @@ def markdown(report: GateReport) -> str:
     lines = [
         f"# Gate: {report.desk}",
         "",
-        f"Policy `{report.policy[:12]}`, test span {report.test_start[:16]} to "
+        f"Policy `{report.policy[:12]}` on {report.data}, test span {report.test_start[:16]} to "
         f"{report.test_end[:16]}, {report.test_bars} bars.",
         "",
         f"**{verdict(report.model_dump())}**",
@@ -81,12 +81,12 @@ def _prediction_table(report: GateReport) -> list[str]:
     return lines
 
 
-def plot_predictions(path: Path, horizon: str, prediction: Array, target: Array) -> None:
+def plot_predictions(path: Path, data: str, horizon: str, prediction: Array, target: Array) -> None:
     """Predicted against realised return: every row, and the mean of each tenth by prediction."""
     known = np.isfinite(target) & np.isfinite(prediction)
     p, y = 100 * prediction[known], 100 * target[known]
     deciles = np.array_split(np.argsort(p), 10)
-    figure, axes = _axes(f"Predicted against realised {horizon} return, test span")
+    figure, axes = _axes(f"{data}: predicted against realised {horizon} return, test span")
     axes.scatter(p, y, s=4, alpha=0.2, color="tab:blue", label="each bar", linewidths=0)
     errors = [1.96 * y[rows].std() / np.sqrt(max(len(rows), 1)) for rows in deciles]
     axes.errorbar(
@@ -104,9 +104,9 @@ def plot_predictions(path: Path, horizon: str, prediction: Array, target: Array)
     figure.savefig(path)
 
 
-def plot_equity(path: Path, timestamps: pd.Series, equity: dict[str, Array]) -> None:
+def plot_equity(path: Path, data: str, timestamps: pd.Series, equity: dict[str, Array]) -> None:
     """Equity of each account on the test span, all starting at 1."""
-    figure, axes = _axes("Equity on the test span, all costs paid")
+    figure, axes = _axes(f"{data}: equity on the test span, all costs paid")
     for name, curve in equity.items():
         axes.plot(timestamps, curve / curve[0], label=NAMES.get(name, name), linewidth=1.2)
     axes.axhline(1.0, color="grey", linewidth=0.6)

@@ -94,6 +94,11 @@ class BarsConfig(BaseModel):
         """Are these prices that nobody ever paid?"""
         return self.simulated is not None
 
+    @property
+    def market_name(self) -> str:
+        """The symbol, and whether it is real."""
+        return f"{self.symbol} (SIMULATED)" if self.is_simulated else self.symbol
+
     def name_in_file(self, column: str) -> str:
         """The file's own name of a contract column."""
         return self.columns.get(column, column)

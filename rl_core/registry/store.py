@@ -36,6 +36,7 @@ class DataSpan(BaseModel):
     first_bar: str
     last_bar: str
     bars: int
+    market: str = ""  # the symbol, and whether it is simulated
     content: str  # SHA-256
 
 

@@ -251,6 +251,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert message in shell.refused(*arguments)
 
 
+def test_a_training_builds_first_what_was_never_built(shell: Shell) -> None:
+    result = shell.run("ppo", "--desk", "mine", "--iterations", "1", "-q")
+    assert result.returncode == 0, result.stderr
+    for link in ("bars", "backtest_history", "offline_dataset", "regime_dataset", "bc_policy"):
+        assert f"{link} of desk mine was never built: building it first" in result.stderr
+    for criterion in ("entropy_stayed_up", "mean_return_trends_up", "accounts_traded",
+                      "metrics_are_complete", "no_update_was_skipped"):  # fmt: skip
+        assert criterion in result.stdout
+
+
 def test_a_missing_or_half_written_model_is_one_line(trained: Shell) -> None:
     folder = (
         trained.data / "models" / "mine" / str(trained.json("predict", "--desk", "mine")["version"])

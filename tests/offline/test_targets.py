@@ -17,6 +17,13 @@ def test_a_hole_makes_a_target_unknown_where_a_row_shift_would_be_wrong() -> Non
     )
 
 
+def test_no_return_is_taken_from_one_contract_to_another() -> None:
+    ns, close = np.arange(4) * HOUR_NS, np.array([100.0, 110.0, 220.0, 110.0])
+    contract = np.array(["H", "H", "M", "M"])
+    found = forward_returns(ns, close, "1h", contract)
+    np.testing.assert_allclose(found, [0.1, np.nan, -0.5, np.nan])
+
+
 @given(st.lists(st.integers(1, 3), min_size=2, max_size=60), st.integers(1, 5))
 def test_every_known_target_is_a_bar_exactly_one_horizon_later(
     steps: list[int], hours: int

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from rl_core.market.simulated import simulate_bars
+from tests.chain.test_futures import future_desk
 from tests.conftest import small_desk
 
 ROOT = Path(__file__).parent.parent.parent
@@ -128,6 +129,22 @@ def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
     assert result.returncode == 1
     assert "known_targets_are_within_100_percent" in result.stdout + result.stderr
     assert set(factory.built()) == {"bars", "backtest_history", "offline_dataset"}
+
+
+def test_a_futures_group_runs_from_simulated_bars_to_a_served_model(tmp_path: Path) -> None:
+    factory = Factory(tmp_path)
+    desk = future_desk().model_dump(mode="json", exclude_defaults=True)
+    text = yaml.safe_dump({"kind": "futures", **desk})
+    (factory.folder / "desks" / "future.yaml").write_text(text)
+    result = factory.materialize("group:future")
+    assert result.returncode == 0, result.stdout + result.stderr
+    pointer = json.loads(
+        (factory.folder / "data" / "models" / "future" / "shadow.json").read_text()
+    )
+    folder = factory.folder / "data" / "models" / "future" / pointer["version"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["data"]["market"] == "SIM-NQ (SIMULATED)"
+    assert "SIM-NQ (SIMULATED)" in (folder / "model_card.md").read_text()
 
 
 def test_a_training_that_fails_fails_its_asset_with_the_reason(tmp_path: Path) -> None:

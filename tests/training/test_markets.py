@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rl_core.chain.prediction_validation import read_report
-from rl_core.desk import DeskConfig
+from rl_core.desk import SpotDesk
 from rl_core.market.simulated import simulate_bars
 from tests.chain.test_chain import run_chain
 
@@ -23,7 +23,7 @@ def train_and_judge(folder: Path, seed: int, signal_r2: float) -> dict[str, floa
     path = folder / f"bars_{seed}.parquet"
     bars = simulate_bars(10_000, seed=seed, signal_r2=signal_r2, is_reverting=True)
     bars.to_parquet(path, index=False)
-    desk = DeskConfig.model_validate(
+    desk = SpotDesk.model_validate(
         {
             "name": "known",
             "bars": {"path": str(path), "symbol": "SIM"},
