@@ -1,5 +1,7 @@
-# Each target sets up what it needs. PYTHON picks the interpreter of a new environment.
+# Each target sets up what it needs. PYTHON picks the interpreter of a new environment, DESK the
+# desk of `make demo`.
 PYTHON ?= python3
+DESK ?= btc_spot
 VENV := .venv/bin
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -17,8 +19,8 @@ $(DAGSTER_HOME)/dagster.yaml: pipeline/dagster.yaml
 	mkdir -p $(DAGSTER_HOME) && cp $< $@
 
 demo: install $(DAGSTER_HOME)/dagster.yaml
-	dagster asset materialize -m pipeline.definitions --select 'group:btc_spot'
-	tollgate summary --desk btc_spot
+	dagster asset materialize -m pipeline.definitions --select 'group:$(DESK)'
+	tollgate summary --desk $(DESK)
 
 test: install
 	pytest -n 2 --dist loadfile

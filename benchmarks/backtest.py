@@ -17,7 +17,7 @@ from backtesting import Backtest, Strategy
 from rl_core.backtest.engine import walk_bars
 from rl_core.chain.backtest_history import run_backtest
 from rl_core.cli.show import table
-from rl_core.desk import PROJECT_ROOT, load_desk
+from rl_core.desk import PROJECT_ROOT, SpotDesk, load_desk
 from rl_core.market.readers import read_bars
 from rl_core.trading.accounts import BUY, SELL
 
@@ -64,6 +64,7 @@ def main() -> None:
     """Measure and print."""
     warnings.simplefilter("ignore")
     desk, bars = load_desk("btc_spot"), long_bars()
+    assert isinstance(desk, SpotDesk)
     action = np.random.default_rng(0).integers(0, 3, len(bars)).astype(np.int8)
     strength, impact = np.ones(len(bars)), np.full(len(bars), 1e-6)
     rates = desk.costs.rates(desk.bars.interval_ns)

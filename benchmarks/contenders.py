@@ -9,11 +9,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.peers import market
+from rl_core.backtest.preparation import prepare_market
+from rl_core.desk import PROJECT_ROOT, load_desk
+from rl_core.envs.core import Environment
 from rl_core.envs.spot import SpotState, SpotWindows, allowed_starts
+from rl_core.families import family_of
+from rl_core.features.indicators import compute_indicators
+from rl_core.features.regimes import fit_regime_thresholds
+from rl_core.market.readers import read_bars
+from rl_core.market.rolls import continuous_prices
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.compilation import compiled
@@ -79,22 +89,41 @@ def tollgate(epochs: int, shape: ModelConfig = MLP, **changes: object) -> float:
     return len(timed) / sum(1 / rate for rate in timed)
 
 
+def spot() -> SpotWindows:
+    """The same with the peers' windows."""
+    return environment(market.WINDOW)
+
+
 def unvalidated(model: ActorCritic, iteration: int) -> Validation:
     """The peers do not validate either."""
     return Validation(iteration=iteration, score=None, figures={})
 
 
-def environment_alone(num_envs: int = 16_384, steps: int = 200, *, fused: bool) -> float:
-    """Account steps a second: fill, mark, reward, restart and the 34-feature observation."""
+def futures_environment() -> Environment[Any]:
+    """The futures desk's own training environment, on its simulated bars."""
+    desk = load_desk("index_futures")
+    bars, train = read_bars(desk.bars, PROJECT_ROOT), slice(0, market.BARS)
+    indicators = compute_indicators(continuous_prices(bars))
+    everything = np.ones(len(bars), dtype=bool)
+    thresholds = fit_regime_thresholds(indicators, everything, desk.regimes)
+    prepared = prepare_market(bars, None, desk.preparation, thresholds, indicators)
+    kept = np.arange(len(bars))[train][prepared.first_bar :]
+    return family_of(desk).training_environment(prepared, kept, market.WINDOW, CPU)
+
+
+def environment_alone(
+    of: Callable[[], Environment[Any]], num_envs: int = 16_384, steps: int = 128, *, fused: bool
+) -> float:
+    """Account steps a second: fill, mark, reward, restart and the whole observation."""
     keep_freed_memory()
-    env = environment(market.WINDOW)
+    env = of()
     generator = torch.Generator().manual_seed(0)
     state, _ = env.begin(None, num_envs, market.WINDOW, generator)
     fresh = env.fresh(num_envs, market.WINDOW, generator)
     category = torch.randint(3, (num_envs,), generator=generator)
     strength = torch.rand(num_envs, generator=generator)
 
-    def advance(state: SpotState) -> tuple[SpotState, torch.Tensor, torch.Tensor]:
+    def advance(state: Any) -> tuple[Any, torch.Tensor, torch.Tensor]:
         result = env.step(state, category, strength)
         ended = result.terminated | result.truncated
         after = env.restart(ended, result.state, fresh)
@@ -104,7 +133,7 @@ def environment_alone(num_envs: int = 16_384, steps: int = 200, *, fused: bool) 
     run = compiled(advance, CPU, enabled=fused)
     seconds: list[float] = []
     with torch.no_grad():
-        for _ in range(4):  # the first one compiles
+        for _ in range(6):  # the first one compiles
             started, now = time.perf_counter(), state
             for _ in range(steps):
                 now, _, _ = run(now)
@@ -186,8 +215,10 @@ TABLES: dict[str, list[Contender]] = {
     "PPO, GRU 2x256, 4 epochs": recurrent(4),
     "PPO, GRU 2x256, 1 epoch": recurrent(1),
     "environment alone, 16,384 accounts, observations included": [
-        Contender("tollgate, compiled", lambda: environment_alone(fused=True)),
-        Contender("tollgate", lambda: environment_alone(fused=False)),
+        Contender("spot, compiled", lambda: environment_alone(spot, fused=True)),
+        Contender("futures, compiled", lambda: environment_alone(futures_environment, fused=True)),
+        Contender("spot", lambda: environment_alone(spot, fused=False)),
+        Contender("futures", lambda: environment_alone(futures_environment, fused=False)),
     ],
     "PPO as btc_spot trains: LayerNorm, heads of 64, return heads, 4 + 4 epochs": [
         Contender("tollgate, --amp --compile", lambda: tollgate(4, ModelConfig(), **FULL)),

@@ -173,13 +173,14 @@ def prediction(answer: Mapping[str, Any]) -> None:
 
 def summary(result: Mapping[str, Any]) -> None:
     """The chain from bars to the served model, and what to try next."""
-    desk = result["desk"]
+    desk, bars = result["desk"], result["bars"]
+    start, end = bars["start"][:10], bars["end"][:10]
     table(f"{desk}: from bars to a deployed model", ["link", "result"], _summary_lines(result))
     gate(result["gate"])
     console.print(
         f"\nNext: [bold]make ui[/bold] shows the lineage and these runs on http://127.0.0.1:3000\n"
         f"      tollgate predict --desk {desk}\n"
-        f"      tollgate backtest --desk {desk} --start-date 2018-01-01 --end-date 2018-12-31\n"
+        f"      tollgate backtest --desk {desk} --start-date {start} --end-date {end}\n"
         f"      tollgate models list --desk {desk}",
         soft_wrap=True,
     )

@@ -121,7 +121,7 @@ def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns]:
 class SessionClock:
     """Where each bar stands in its session, each (B,); known at the bar's close but for `ends`."""
 
-    session: Ns  # counts up; the same for all bars of a session
+    session: Ns  # 0, 1, ... over the sessions that have bars
     minutes_since_open: NDArray[np.float64]  # at the bar's close
     minutes_to_close: NDArray[np.float64]  # at the bar's close; >= 0
     is_regular: NDArray[np.bool_]  # inside regular hours
@@ -144,9 +144,10 @@ def session_clock(
     session = hours.session(ns)
     to_close = (hours.close_ns[session] - ns - interval_ns) / NS_PER_MINUTE
     regular_open, regular_close = _sessions(config.regular_calendar, int(ns.min()), int(ns.max()))
-    starts = np.concatenate([[True], np.diff(session) != 0]) | rolls
+    opens = np.concatenate([[True], np.diff(session) != 0])
+    starts = opens | rolls
     return SessionClock(
-        session=session - session[0],
+        session=np.cumsum(opens) - 1,
         minutes_since_open=(ns + interval_ns - hours.open_ns[session]) / NS_PER_MINUTE,
         minutes_to_close=np.maximum(to_close, 0.0),
         is_regular=TradingHours(regular_open, regular_close, interval_ns).is_open(ns),

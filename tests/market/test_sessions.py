@@ -59,10 +59,10 @@ def test_without_sessions_a_market_is_always_open() -> None:
 
 
 def test_the_clock_by_hand() -> None:
-    times = ns("2024-07-02 20:58", "2024-07-02 20:59", "2024-07-02 22:00", "2024-07-03 13:30")
+    times = ns("2024-07-01 20:58", "2024-07-01 20:59", "2024-07-02 22:00", "2024-07-03 13:30")
     rolled = np.array([False, False, False, True])
     clock = session_clock(times, rolled, CME, NS_PER_MINUTE)
-    assert clock.session.tolist() == [0, 0, 1, 1]
+    assert clock.session.tolist() == [0, 0, 1, 1]  # the second of July has no bars
     assert clock.minutes_since_open.tolist() == [1379, 1380, 1, 931]
     assert clock.minutes_to_close.tolist() == [1, 0, 1379, 449]
     assert clock.is_regular.tolist() == [False, False, False, True]  # 9:30 in New York
