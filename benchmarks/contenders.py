@@ -17,8 +17,8 @@ import torch
 from benchmarks.peers import market
 from rl_core.backtest.preparation import prepare_market
 from rl_core.desk import PROJECT_ROOT, load_desk
-from rl_core.envs.core import Environment
-from rl_core.envs.spot import SpotState, SpotWindows, allowed_starts
+from rl_core.envs.core import Environment, allowed_starts
+from rl_core.envs.spot import SpotState, SpotWindows
 from rl_core.families import family_of
 from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import fit_regime_thresholds

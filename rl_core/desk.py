@@ -143,7 +143,7 @@ class DeskConfig(BaseModel, ABC):
 
 
 class SpotDesk(DeskConfig):
-    """One instrument, bought and sold for cash."""
+    """One instrument, bought and sold for cash, in a market that is always open."""
 
     kind: Literal["spot"] = "spot"
     costs: CostConfig = CostConfig()
@@ -158,8 +158,13 @@ class SpotDesk(DeskConfig):
             quality=self.quality,
             max_sentiment_age_hours=self.sentiment.max_age_hours,
             impact_coefficient=self.costs.impact_coefficient,
-            sessions=self.bars.sessions,
         )
+
+    @model_validator(mode="after")
+    def _market_has_no_sessions(self) -> Self:
+        if self.bars.sessions is not None:
+            raise ValueError("a spot desk must have no bars.sessions: they are for kind futures")
+        return self
 
     @property
     def initial_cash(self) -> float:
@@ -183,9 +188,15 @@ class FuturesDesk(DeskConfig):
     environment: FuturesEnvConfig = FuturesEnvConfig()
 
     @model_validator(mode="after")
-    def _market_has_sessions(self) -> Self:
+    def _market_has_sessions_and_one_tick(self) -> Self:
         if self.bars.sessions is None:
             raise ValueError("a futures desk must have bars.sessions, was without")
+        simulated, tick = self.bars.simulated, self.contract.tick_size
+        if simulated is not None and simulated.tick_size != tick:
+            raise ValueError(
+                f"bars.simulated.tick_size must be contract.tick_size, was {simulated.tick_size} "
+                f"and {tick}"
+            )
         return self
 
     @property

@@ -6,17 +6,26 @@ Shapes: B bars. Row t of every column belongs to the decision at the close of ba
 import numpy as np
 import pandas as pd
 from numba import njit
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from rl_core.trading.brackets import Account, Bar, Rulebook, Terms, new_account, trade_bar
+from rl_core.trading.brackets import (
+    RULES,
+    Account,
+    Bar,
+    Outcome,
+    Rulebook,
+    Terms,
+    new_account,
+    trade_bar,
+)
 
 Array = NDArray[np.float64]
 
-# the account at each decision, then what came of the decision in the next bar
-ACCOUNT_COLUMNS = Account._fields
-OUTCOME_COLUMNS = (
-    "enters", "fill_price", "stop_loss", "take_profit", "exit", "exit_price", "closes",
-    "trade_pnl", "cost", "broken_rules",
+# what came of a decision in the next bar: after the account's own columns
+OUTCOMES = (
+    "enters", "fill_price", "stop_loss", "take_profit", "exit", "exit_price", "held_side",
+    "held_contracts", "trade_pnl", "cost", *(f"broke_{rule}" for rule in RULES),
 )  # fmt: skip
 
 
@@ -43,16 +52,14 @@ def walk_future(
         rules: of the account.
 
     Returns:
-        ACCOUNT_COLUMNS at each decision and OUTCOME_COLUMNS in the bar after it, (B,) each. The
-        bracket stands where an entry filled, the exit where a trade ended, else NaN;
-        `broken_rules` is a sum of 1, 2, 4, 8 for the rules of `brackets.RULES`.
+        The account's own columns at each decision and OUTCOMES in the bar after it, (B,) each. The
+        bracket stands where an entry filled, exit price and trade where a trade ended, else NaN.
     """
     prices = np.column_stack([bars[name] for name in ("open", "high", "low", "close")])
-    rows = _walk(
-        prices, atr, starts, ends, action, strength, terms, rules,
-        new_account(0.0, rules.initial_cash),
-    )  # fmt: skip
-    return dict(zip((*ACCOUNT_COLUMNS, *OUTCOME_COLUMNS), rows, strict=True))
+    rows = np.full((len(Account._fields) + len(OUTCOMES), len(prices)), np.nan)
+    account = new_account(0.0, rules.initial_cash)
+    _walk(prices, atr, starts, ends, action, strength, terms, rules, account, rows)
+    return dict(zip((*Account._fields, *OUTCOMES), rows, strict=True))
 
 
 # no cache=True: numba would not notice a change in trading/, and fill by rules of the past
@@ -67,11 +74,11 @@ def _walk(
     terms: Terms,
     rules: Rulebook,
     account: Account,
-) -> Array:
-    num_bars = len(prices)
-    rows = np.full((21, num_bars), np.nan)
+    rows: Array,
+) -> None:
+    num_bars, first = len(prices), len(account)
     for t in range(num_bars):
-        for column in range(11):
+        for column in range(first):
             rows[column, t] = account[column]
         if t + 1 == num_bars:
             break
@@ -80,21 +87,31 @@ def _walk(
             prices[n, 0], prices[n, 1], prices[n, 2], prices[n, 3], atr[t], starts[n], ends[n]
         )
         outcome = trade_bar(account, action[t], strength[t], bar, terms, rules)
-        position, exited = outcome.position, outcome.exit
-        rows[11, t] = position.enters
-        if position.enters:
-            rows[12, t] = position.entry_price
-            rows[13, t] = position.stop_price
-            rows[14, t] = position.target_price
-        rows[15, t] = exited.kind
-        rows[17, t] = exited.kind > 0
-        if exited.kind > 0:
-            rows[16, t] = exited.price
-            rows[18, t] = outcome.trade_pnl
-        rows[19, t] = outcome.cost
-        rows[20, t] = (
-            exited.broke_drawdown * 1 + exited.broke_daily_loss * 2
-            + position.breaks_limit * 4 + outcome.broke_flat_by_close * 8
-        )  # fmt: skip
+        columns = _outcome_columns(outcome)
+        for column in range(len(columns)):
+            rows[first + column, t] = columns[column]
         account = outcome.account
-    return rows
+
+
+@register_jitable
+def _outcome_columns(outcome: Outcome) -> tuple[float, ...]:
+    """The columns of OUTCOMES."""
+    position, exited, broken = outcome.position, outcome.exit, outcome.broken
+    entry = 1.0 if position.enters else np.nan
+    end = 1.0 if exited.kind > 0 else np.nan
+    return (
+        position.enters * 1.0,
+        position.entry_price * entry,
+        position.stop_price * entry,
+        position.target_price * entry,
+        exited.kind * 1.0,
+        exited.price * end,
+        position.side * 1.0,
+        position.contracts * 1.0,
+        outcome.trade_pnl * end,
+        outcome.cost * 1.0,
+        broken.trailing_drawdown * 1.0,
+        broken.daily_loss * 1.0,
+        broken.contract_limit * 1.0,
+        broken.flat_by_close * 1.0,
+    )

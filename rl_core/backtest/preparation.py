@@ -43,6 +43,13 @@ class PreparedMarket:
     impact_scale: NDArray[np.float64]  # (B,)
 
     @property
+    def session_clock(self) -> SessionClock:
+        """Of a market that is known to have sessions."""
+        if self.clock is None:
+            raise TypeError("a futures market must be prepared with sessions, was without")
+        return self.clock
+
+    @property
     def atr_points(self) -> NDArray[np.float64]:
         """ATR(14) in units of price, of the contract that trades, (B,); 0 in the warm-up."""
         return np.nan_to_num(self.indicators.atr_fraction * self.bars["close"].to_numpy())

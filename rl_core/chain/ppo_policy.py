@@ -149,4 +149,7 @@ def verdict_of(work: Workplace, artifact: Artifact) -> list[Check]:
     untimed = dict.fromkeys(TIMINGS, 0.0)
     history = [PPOIteration.model_validate({**untimed, **each}) for each in stored]
     summaries = read_json(work.lake.path("ppo_policy", "metrics.json"))
-    return training_verdict(history, summaries, ppo.num_iterations, ppo.summary_every)
+    return training_verdict(
+        history, summaries, ppo.num_iterations, ppo.summary_every,
+        is_heads_only=ppo.train_heads_only,
+    )  # fmt: skip

@@ -39,7 +39,7 @@ from rl_core.training.cloning import cloning_scores
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
 from rl_core.training.ppo import train_ppo
 from rl_core.training.ppo_figures import Validation
-from rl_core.training.rollout import any_position
+from rl_core.training.rollout import blank_position
 from rl_core.training.setup import Problem
 from rl_core.training.sizing import ProblemSize, fitted, tiling_of
 from rl_core.training.standardise import fit_units
@@ -86,7 +86,7 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         len(problem.environment.rules),
     )
     if found is not None:
-        like = any_position(problem.environment, policy.model, desk.ppo, options.device)
+        like = blank_position(problem.environment, policy.model, desk.ppo, options.device)
         take_up(learner, found, desk.ppo, like, say)
     speaks = options.processes.is_first
     with TrainingLog(

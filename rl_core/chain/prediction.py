@@ -64,7 +64,7 @@ def predict_latest(
         "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
         "close": float(bars["close"].iloc[-1]),
         **decision,
-        **family.decision_details(market, decision["action"], decision["strength"]),
+        **family.decision_details(market, account, decision["action"], decision["strength"]),
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,23 @@ BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
 }
 
 
-TRAINED_AFTER = ("bars", "backtest_history", "offline_dataset", "regime_dataset")
+BEFORE_TRAINING = ("bars", "backtest_history", "offline_dataset", "regime_dataset")
 
 
-def build_missing(work: Workplace, links: Sequence[str], say: Callable[[str], None]) -> None:
-    """Build those links before a training that never were; what is there is left alone."""
-    for link in links:
-        if not (work.lake.directory / link).is_dir():
-            say(f"{link} of desk {work.desk.name} was never built: building it first")
-            BUILDERS[link](work)
+def build_missing(work: Workplace, say: Callable[[str], None]) -> None:
+    """Build those links before a training that never were; what is there is left alone.
+
+    Raises:
+        TollgateError: a check failed that stops the chain in Dagster too.
+    """
+    for link in BEFORE_TRAINING:
+        if work.lake.has(link):
+            continue
+        say(f"{link} of desk {work.desk.name} was never built: building it first")
+        BUILDERS[link](work)
+        for check in import_module(f"rl_core.chain.{link}").run_checks(work):
+            if check.is_blocking and not check.passed:
+                raise TollgateError(f"{link} must pass {check.name}, was refused: {check.detail}")
 
 
 def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bool) -> None:
@@ -58,7 +67,7 @@ def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bo
     keep_freed_memory()
 
     def build(say: Callable[[str], None]) -> Artifact:
-        build_missing(work, TRAINED_AFTER, say)
+        build_missing(work, say)
         return build_bc_policy(work, where, say)
 
     report_link(work, build, bc_policy.run_checks, as_json)
@@ -109,8 +118,8 @@ def train_policy(
 def build_policy(work: Workplace, options: TrainingOptions, say: Callable[[str], None]) -> Artifact:
     """Build `ppo_policy`, and first what it starts from, if that was never built."""
     if options.processes.count == 1:
-        build_missing(work, TRAINED_AFTER, say)
-        if not (work.lake.directory / "bc_policy").is_dir():
+        build_missing(work, say)
+        if not work.lake.has("bc_policy"):
             say(f"bc_policy of desk {work.desk.name} was never built: building it first")
             build_bc_policy(work, options.device, say)
     return build_ppo_policy(work, options, say)

@@ -11,6 +11,8 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from rl_core.errors import TollgateError
+
 State = TypeVar("State", bound=tuple[Any, ...])
 
 
@@ -60,6 +62,11 @@ class Environment(Protocol[State]):
     @property
     def reward_terms(self) -> tuple[str, ...]:
         """Names of the parts of the reward."""
+        ...
+
+    @property
+    def annealed_terms(self) -> tuple[str, ...]:
+        """Those of them that fade as training goes on, and say nothing about how it goes."""
         ...
 
     @property
@@ -147,3 +154,18 @@ def with_tensors(state: Any, tensors: list[Tensor]) -> Any:
     if isinstance(state, Tensor):
         return tensors.pop(0).to(state.device)
     return type(state)(*(with_tensors(part, tensors) for part in state))
+
+
+def allowed_starts(kept_bars: Tensor, window_bars: int) -> Tensor:
+    """Kept bars whose window ends no later than the last of them.
+
+    Raises:
+        TollgateError: the training span is shorter than a window.
+    """
+    starts = kept_bars[kept_bars + window_bars <= kept_bars.max()]
+    if not len(starts):
+        raise TollgateError(
+            f"rollout_steps must be shorter than the training span, was {window_bars} for "
+            f"{len(kept_bars)} training bars"
+        )
+    return starts

@@ -45,14 +45,13 @@ class FuturesMarket:
         cls, market: PreparedMarket, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> Self:
         """Put a prepared market with sessions on a device."""
-        assert market.clock is not None  # a futures desk has sessions
-        atr = market.atr_points
+        atr, clock = market.atr_points, market.session_clock
         columns = [
             *(market.bars[name].to_numpy() for name in ("open", "high", "low", "close")),
             np.concatenate([atr[:1], atr[:-1]]),
             atr,
-            market.clock.starts,
-            market.clock.ends,
+            clock.starts,
+            clock.ends,
         ]
         return cls(
             bars=torch.tensor(np.column_stack(columns), dtype=dtype, device=device),
@@ -165,13 +164,7 @@ def step(
     )  # fmt: skip
     outcome = trade_bar(state.account, category, strength, bar, params.terms, params.rules)
     account, exited = outcome.account, outcome.exit
-    broken = (
-        exited.broke_drawdown,
-        exited.broke_daily_loss,
-        outcome.position.breaks_limit,
-        outcome.broke_flat_by_close,
-    )
-    terminated: Tensor = broken[0] | broken[1] | broken[2] | broken[3]  # type: ignore[assignment]
+    terminated = torch.stack(tuple(outcome.broken)).any(dim=0)
     pnl = account.equity - state.account.equity
     reward = params.reward
     return Step(
@@ -182,7 +175,7 @@ def step(
             -reward.idle_penalty * (outcome.position.side == 0),
             reward.exploration_bonus * outcome.position.enters,
         ),
-        broken=broken,
+        broken=tuple(outcome.broken),
         terminated=terminated,
         truncated=(n >= state.last_bar) & ~terminated,
         ledger=Ledger(
@@ -228,6 +221,11 @@ class FuturesEpisodes:
     def reward_terms(self) -> tuple[str, ...]:
         """Profit, bonus for targets, penalty for idling, bonus for exploring."""
         return REWARD_TERMS
+
+    @property
+    def annealed_terms(self) -> tuple[str, ...]:
+        """The bonus for exploring."""
+        return ("exploration_bonus",)
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class GymEnvironment:
         return ("reward",)
 
     @property
+    def annealed_terms(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
     def rules(self) -> tuple[str, ...]:
         """What ends an episode."""
         return ("terminated",)

@@ -16,7 +16,6 @@ from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.envs.config import SpotEnvConfig
 from rl_core.envs.core import Ledger, Observation, Step, where_ended
-from rl_core.errors import TollgateError
 from rl_core.trading.accounts import (
     HOLD,
     NEVER_TRADED_DAYS,
@@ -194,6 +193,11 @@ class SpotWindows:
         return ("growth",)
 
     @property
+    def annealed_terms(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
     def rules(self) -> tuple[str, ...]:
         """How far equity may fall."""
         return ("max_drawdown",)
@@ -251,18 +255,3 @@ class SpotWindows:
     def observe(self, state: SpotState) -> Observation:
         """The bar, and the four account features."""
         return Observation(state.bar, account_state(self.market, state))
-
-
-def allowed_starts(kept_bars: Tensor, window_bars: int) -> Tensor:
-    """Kept bars whose window ends no later than the last of them.
-
-    Raises:
-        TollgateError: the training span is shorter than a window.
-    """
-    starts = kept_bars[kept_bars + window_bars <= kept_bars.max()]
-    if not len(starts):
-        raise TollgateError(
-            f"rollout_steps must be shorter than the training span, was {window_bars} for "
-            f"{len(kept_bars)} training bars"
-        )
-    return starts

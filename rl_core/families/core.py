@@ -96,7 +96,7 @@ class Family(Protocol):
         ...
 
     def decision_details(
-        self, market: PreparedMarket, action: str, strength: float
-    ) -> dict[str, float | None]:
+        self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
+    ) -> dict[str, str | float | None]:
         """What a decision at the last bar means beyond its action and strength."""
         ...

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rl_core.backtest.futures_engine import ACCOUNT_COLUMNS, walk_future
+from rl_core.backtest.futures_engine import walk_future
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.desk import FuturesDesk
 from rl_core.ensemble.analysts import SessionView
@@ -20,8 +20,8 @@ from rl_core.errors import validated
 from rl_core.families.core import AccountWalk
 from rl_core.features.state import FUTURES_STATE, StateTable
 from rl_core.market.rolls import rolls
-from rl_core.market.sessions import SessionClock
-from rl_core.trading.brackets import RULES, Account, bracket_features, on_tick
+from rl_core.trading.accounts import ACTIONS
+from rl_core.trading.brackets import RULES, Account, Bar, bracket_features, fill_order
 from rl_core.trading.performance import summarise
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FuturesFamily:
     def vote(self, market: PreparedMarket) -> Vote:
         """What the ensemble decides at every bar; its technical analyst knows the session."""
         session = SessionView(
-            clock_of(market),
+            market.session_clock,
             market.features[:, VWAP_DISTANCE].astype(np.float64),
             self.desk.ensemble.session,
         )
@@ -94,27 +94,27 @@ class FuturesFamily:
     ) -> AccountWalk:
         """Trade decisions (S,) from a new account."""
         span = slice(first_bar, first_bar + len(action))
-        bars, clock, atr = market.bars.iloc[span], clock_of(market), market.atr_points[span]
+        bars, clock, atr = market.bars.iloc[span], market.session_clock, market.atr_points[span]
         trading = self.desk.trading
         rows = walk_future(
             bars, atr, clock.starts[span], clock.ends[span], action, strength, trading.terms,
             trading.rulebook,
         )  # fmt: skip
-        account = Account(*(rows[name] for name in ACCOUNT_COLUMNS))
-        close = bars["close"].to_numpy()
-        columns = bracket_features(account, close, atr, trading.terms, trading.rulebook, np.tanh)
+        account = Account(*(rows[name] for name in Account._fields))
+        columns = bracket_features(
+            account, bars["close"].to_numpy(), atr, trading.terms, trading.rulebook, np.tanh
+        )
+        trades = np.isfinite(rows["trade_pnl"])
         fills = np.nan_to_num(rows["fill_price"]) + np.nan_to_num(rows["exit_price"])
-        held = (rows["side"] != 0) | (np.nan_to_num(rows["enters"]) > 0)
-        point_value = self.desk.contract.point_value_usd
-        broken = np.nan_to_num(rows["broken_rules"]).astype(np.int64)
+        held = np.nan_to_num(rows["held_contracts"])
         performance = summarise(
             market.ns[span],
             rows["equity"],
             held[:-1],
-            rows["trade_pnl"][np.isfinite(rows["trade_pnl"])],
-            (fills * point_value * np.maximum(account.contracts, 1))[:-1],
+            rows["trade_pnl"][trades],
+            (fills * held * self.desk.contract.point_value_usd)[:-1],
             rows["cost"][:-1],
-            {rule: int((broken >> bit & 1).sum()) for bit, rule in enumerate(RULES)},
+            {rule: int(np.nansum(rows[f"broke_{rule}"])) for rule in RULES},
         )
         records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
         return AccountWalk(records, rows["equity"], performance)
@@ -143,15 +143,21 @@ class FuturesFamily:
         return AccountWalk({}, equity, performance)
 
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
-        """Equity is the cash that was there, what was realised, and what is open."""
-        profit, side, contracts, entry, equity = (
-            history[name].to_numpy()
-            for name in ("profit", "side", "contracts", "entry_price", "equity")
-        )
-        money = side * contracts * self.desk.contract.point_value_usd
-        open_profit = money * (history["close"].to_numpy() - entry)
-        cash = self.desk.initial_cash
-        return np.abs(cash + profit + open_profit - equity) / cash
+        """Equity is cash and what is open, and only fills and commissions change cash."""
+        value, commission = self.desk.contract.point_value_usd, self.desk.costs.commission_usd
+        column = {name: history[name].to_numpy() for name in history.columns}
+        profit, cash = column["profit"], self.desk.initial_cash
+        money = column["side"] * column["contracts"] * value
+        marked = money * (column["close"] - column["entry_price"])
+        equity_error = np.abs(cash + profit + marked - column["equity"])
+
+        entered, left = column["enters"] > 0, column["exit"] > 0
+        entry = np.where(entered, column["fill_price"], column["entry_price"])
+        held = column["held_side"] * column["held_contracts"] * value
+        gain = np.where(left, held * (column["exit_price"] - entry), 0.0)
+        paid = commission / 2 * column["held_contracts"] * (entered * 1.0 + left)
+        cash_error = np.abs(np.diff(profit) - (gain - paid)[:-1])
+        return np.maximum(equity_error, np.append(cash_error, 0.0)) / cash
 
     def environment(
         self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
@@ -173,7 +179,7 @@ class FuturesFamily:
         """Episodes as training begins: the trainer moves the curriculum on."""
         import torch
 
-        from rl_core.envs.spot import allowed_starts
+        from rl_core.envs.core import allowed_starts
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
         return self._episodes(market, kept_bars, starts, device, torch.float32).at(0.0)
@@ -204,7 +210,7 @@ class FuturesFamily:
 
     def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
         """The sessions, since every account is flat in between."""
-        starts = clock_of(market).starts[span[0] : span[1] + 1].copy()
+        starts = market.session_clock.starts[span[0] : span[1] + 1].copy()
         starts[0] = True
         first = np.flatnonzero(starts) + span[0]
         last = np.append(first[1:] - 1, span[1])
@@ -214,24 +220,10 @@ class FuturesFamily:
         self, market: PreparedMarket, account: Mapping[str, float]
     ) -> NDArray[np.float32]:
         """The eight account features at the last close."""
-        now = validated(FuturesAccountNow, dict(account), "the account")
         trading = self.desk.trading
-        cash = trading.rulebook.initial_cash
-        figures = Account(
-            profit=0.0,
-            side=np.sign(now.contracts),
-            contracts=abs(now.contracts),
-            entry_price=now.entry_price or 0.0,
-            stop_price=now.stop_price or 0.0,
-            target_price=now.target_price or 0.0,
-            held_bars=now.held_bars,
-            equity=cash,
-            peak_equity=cash + now.drawdown_usd,
-            session_equity=cash + now.day_loss_usd,
-            is_barred=now.is_barred,
-        )
+        now = (np.array([figure]) for figure in self._account(account))
         columns = bracket_features(
-            Account(*(np.array([figure], dtype=np.float64) for figure in figures)),
+            Account(*now),
             market.bars["close"].to_numpy()[-1:],
             market.atr_points[-1:],
             trading.terms,
@@ -240,27 +232,38 @@ class FuturesFamily:
         )
         return np.concatenate(columns).astype(np.float32)
 
+    def _account(self, figures: Mapping[str, float]) -> Account:
+        """The account that asks."""
+        now = validated(FuturesAccountNow, dict(figures), "the account")
+        cash = self.desk.initial_cash
+        return Account(
+            profit=0.0,
+            side=float(np.sign(now.contracts)),
+            contracts=abs(now.contracts),
+            entry_price=now.entry_price or 0.0,
+            stop_price=now.stop_price or 0.0,
+            target_price=now.target_price or 0.0,
+            held_bars=now.held_bars,
+            equity=cash,
+            peak_equity=cash + now.drawdown_usd,
+            session_equity=cash + now.day_loss_usd,
+            barred=now.is_barred,
+        )
+
     def decision_details(
-        self, market: PreparedMarket, action: str, strength: float
-    ) -> dict[str, float | None]:
-        """Contracts of an entry, and its bracket as if it filled at the last close."""
-        terms, close = self.desk.trading.terms, float(market.bars["close"].iloc[-1])
-        contracts = float((strength * terms.max_contracts + 0.5) // 1) * (action != "HOLD")
-        if not contracts:
-            return {"contracts": 0.0, "stop_loss": None, "take_profit": None}
-        side = 1.0 if action == "BUY" else -1.0
-        atr = float(market.atr_points[-1])
-        stop = float(on_tick(terms.stop_atr * atr + terms.stop_points, terms.tick))
-        target = float(on_tick(terms.target_atr * atr + terms.target_points, terms.tick))
+        self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
+    ) -> dict[str, str | float | None]:
+        """What the order would do, filled at the last close: the very function that fills it."""
+        close, trading = float(market.bars["close"].iloc[-1]), self.desk.trading
+        bar = Bar(close, close, close, close, float(market.atr_points[-1]), False, False)
+        filled = fill_order(
+            self._account(account), ACTIONS.index(action), strength, bar, trading.terms,
+            trading.rulebook,
+        )  # fmt: skip
+        order = "enter" if filled.enters else "leave" if filled.leaves else "none"
         return {
-            "contracts": contracts,
-            "stop_loss": close - side * stop,
-            "take_profit": close + side * target,
+            "order": order,
+            "contracts": float(filled.contracts) if filled.side else 0.0,
+            "stop_loss": float(filled.stop_price) if filled.side and order != "leave" else None,
+            "take_profit": float(filled.target_price) if filled.side and order != "leave" else None,
         }
-
-
-def clock_of(market: PreparedMarket) -> SessionClock:
-    """The session clock, which a futures desk always has."""
-    if market.clock is None:
-        raise TypeError("a futures market must be prepared with sessions, was without")
-    return market.clock

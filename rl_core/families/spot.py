@@ -132,7 +132,8 @@ class SpotFamily:
         """Windows as long as a rollout."""
         import torch
 
-        from rl_core.envs.spot import SpotMarket, SpotWindows, allowed_starts
+        from rl_core.envs.core import allowed_starts
+        from rl_core.envs.spot import SpotMarket, SpotWindows
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
         return SpotWindows(SpotMarket.from_prepared(market, device), self._params, starts)
@@ -153,7 +154,7 @@ class SpotFamily:
         return np.concatenate(columns).astype(np.float32)
 
     def decision_details(
-        self, market: PreparedMarket, action: str, strength: float
-    ) -> dict[str, float | None]:
+        self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
+    ) -> dict[str, str | float | None]:
         """Nothing: strength is the position."""
         return {}

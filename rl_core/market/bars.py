@@ -95,6 +95,11 @@ class BarsConfig(BaseModel):
         return self.simulated is not None
 
     @property
+    def has_contracts(self) -> bool:
+        """Is a column `contract` read where there is one? In markets with sessions, or if named."""
+        return self.sessions is not None or "contract" in self.columns
+
+    @property
     def market_name(self) -> str:
         """The symbol, and whether it is real."""
         return f"{self.symbol} (SIMULATED)" if self.is_simulated else self.symbol

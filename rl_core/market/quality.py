@@ -173,7 +173,7 @@ def _first_missing(
 
 def _session_or_none(hours: TradingHours, ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Session of each bar; bars of a market that is always open have one each."""
-    return np.arange(len(ns)) if len(hours.open_ns) == 1 else hours.session(ns)
+    return np.arange(len(ns)) if hours.is_always_open else hours.session(ns)
 
 
 def _stale(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
@@ -186,9 +186,14 @@ def _stale(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
 
 
 def _dead(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
-    """Every bar of a run of at least `run_length` without volume or a change of OHLC."""
+    """Every bar of a run of at least `run_length` without volume in which prices never change.
+
+    Such a bar has one price, or repeats the bar before.
+    """
     prices = bars[["open", "high", "low", "close"]].to_numpy()
-    is_flat = (prices.max(axis=1) == prices.min(axis=1)) & (bars["volume"].to_numpy() == 0)
+    repeats = np.concatenate([[False], (prices[1:] == prices[:-1]).all(axis=1)])
+    is_still = (prices.max(axis=1) == prices.min(axis=1)) | repeats
+    is_flat = is_still & (bars["volume"].to_numpy() == 0)
     run = np.cumsum(np.concatenate([[True], is_flat[1:] != is_flat[:-1]])) - 1
     return is_flat & (np.bincount(run)[run] >= run_length)
 

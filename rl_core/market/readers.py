@@ -82,10 +82,9 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     Raises:
         TollgateError: no such file or column, or a cell that is not a number or a time.
     """
-    if config.simulated is not None and config.sessions is not None:
-        simulated = simulate_future(config.simulated, config.sessions)
-        return RawBars(simulated, np.arange(len(simulated)), was_newest_first=False)
-    path = root / (config.path or "")
+    if config.path is None:
+        return _simulated(config)
+    path = root / config.path
     if not path.is_file():
         raise TollgateError(f"bars must come from an existing file, was {path}")
     table, rows = _read_table(config, path)
@@ -102,6 +101,14 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
     raw = RawBars(frame, rows, newest_first)
     return raw.take(np.arange(len(frame))[::-1]) if newest_first else raw
+
+
+def _simulated(config: BarsConfig) -> RawBars:
+    """Bars that nobody ever traded; the configuration says that there are sessions."""
+    if config.simulated is None or config.sessions is None:
+        raise TypeError("bars without a path must be simulated and have sessions")
+    bars = simulate_future(config.simulated, config.sessions)
+    return RawBars(bars, np.arange(len(bars)), was_newest_first=False)
 
 
 def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
@@ -178,7 +185,8 @@ def _select_columns(
                 f"bars must all be of symbol {config.symbol}, "
                 f"was {table[symbol].iloc[others[0]]} ({describe_rows(rows[others])})"
             )
-    named = {name: config.name_in_file(name) for name in (*COLUMNS, *OPTIONAL_COLUMNS)}
+    rolls = OPTIONAL_COLUMNS if config.has_contracts else ()
+    named = {name: config.name_in_file(name) for name in (*COLUMNS, *rolls)}
     return pd.DataFrame({name: table[own] for name, own in named.items() if own in table.columns})
 
 

@@ -46,6 +46,11 @@ class TradingHours:
     interval_ns: int
 
     @property
+    def is_always_open(self) -> bool:
+        """No session ever ends."""
+        return bool(self.close_ns[-1] == ALWAYS)
+
+    @property
     def _before(self) -> Ns:
         """Bars in all sessions before each, (S,)."""
         lengths = (self.close_ns[:-1] - self.open_ns[:-1]) // self.interval_ns
@@ -119,14 +124,18 @@ def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns]:
 
 @dataclass(frozen=True)
 class SessionClock:
-    """Where each bar stands in its session, each (B,); known at the bar's close but for `ends`."""
+    """Where each bar stands in its session, each (B,); known at the bar's close.
+
+    Sessions end by the calendar, whether or not there is a bar at that minute, and contracts when
+    the exchange says so in advance: which bars are missing later is never looked at.
+    """
 
     session: Ns  # 0, 1, ... over the sessions that have bars
     minutes_since_open: NDArray[np.float64]  # at the bar's close
     minutes_to_close: NDArray[np.float64]  # at the bar's close; >= 0
     is_regular: NDArray[np.bool_]  # inside regular hours
     starts: NDArray[np.bool_]  # first bar of a session, or of a contract
-    ends: NDArray[np.bool_]  # last bar that there is before the next start
+    ends: NDArray[np.bool_]  # its close is the session's, or it is the last of its contract
 
 
 def session_clock(
@@ -152,5 +161,5 @@ def session_clock(
         minutes_to_close=np.maximum(to_close, 0.0),
         is_regular=TradingHours(regular_open, regular_close, interval_ns).is_open(ns),
         starts=starts,
-        ends=np.concatenate([starts[1:], to_close[-1:] <= 0]),
+        ends=(to_close <= 0) | np.append(rolls[1:], False),
     )

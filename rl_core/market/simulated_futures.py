@@ -7,6 +7,8 @@ that trades elsewhere. On request the future is predictable from the past to a k
 Shapes: B bars, S sessions.
 """
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ class FuturesSimulation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sessions: int = Field(default=90, ge=2, le=5000, description="trading days")
-    start: str = Field(default="2024-01-02", description="day of the first session")
+    start: date = Field(default=date(2024, 1, 2), description="day of the first session")
     seed: int = Field(default=7, ge=0)
     first_price: float = Field(default=17_000.0, gt=0)
     tick_size: float = Field(default=0.25, gt=0)
@@ -89,7 +91,7 @@ def simulate_future(config: FuturesSimulation, sessions: SessionConfig) -> pd.Da
 
 def session_minutes(config: FuturesSimulation, sessions: SessionConfig) -> NDArray[np.int64]:
     """Every minute of the sessions, (B,)."""
-    start = pd.Timestamp(config.start, tz="UTC").value
+    start = pd.Timestamp(config.start).tz_localize("UTC").as_unit("ns").value
     end = start + int(config.sessions * 1.6 + 14) * 86_400 * 10**9  # weekends and holidays included
     hours = trading_hours(sessions, np.array([start, end]), NS_PER_MINUTE)
     first = int(np.searchsorted(hours.open_ns, start - 86_400 * 10**9))

@@ -62,6 +62,10 @@ class Lake:
         """Where a file of an artefact lies; it is not looked at."""
         return self.directory / name / file
 
+    def has(self, name: str) -> bool:
+        """Was an artefact of that name ever sealed here?"""
+        return self.path(name, SEAL).is_file()
+
     def seal(self, name: str) -> Artifact:
         """The seal alone, without verifying the files behind it.
 

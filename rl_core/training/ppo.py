@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rl_core.envs.core import State
+from rl_core.envs.core import Environment, State
 from rl_core.models.actor_critic import ActorCritic, Heads, map_heads
 from rl_core.runtime.distributed import ONE_PROCESS, Processes
 from rl_core.runtime.precision import Precision
@@ -89,7 +89,7 @@ def train_ppo(
             update_critic(training, batch, log)
         learner.guard.check()
         clock.append(time.perf_counter())
-        finish_iteration(training, iteration, batch, log, clock)
+        finish_iteration(training, environment, iteration, batch, log, clock)
         if after_iteration(learner):
             return False
     learner.model.load_state_dict(learner.best_weights)
@@ -286,7 +286,12 @@ def zero_gradients(learner: Learner) -> None:
 
 
 def finish_iteration(
-    training: Training[State], iteration: int, batch: Batch, log: UpdateLog, clock: list[float]
+    training: Training[State],
+    environment: Environment[State],
+    iteration: int,
+    batch: Batch,
+    log: UpdateLog,
+    clock: list[float],
 ) -> None:
     """Count, validate, tell."""
     learner, config, problem = training.learner, training.config, training.problem
@@ -301,8 +306,7 @@ def finish_iteration(
         learner.record_validation(validation, is_kept=config.train_heads_only or None)
         score = validation.score
     figures = summarise_iteration(
-        iteration, learner.env_steps, batch, log,
-        problem.environment.at(config.learned_share(iteration)), problem.targets.horizons,
+        iteration, learner.env_steps, batch, log, environment, problem.targets.horizons,
         [end - start for start, end in itertools.pairwise(clock)],
         learner.optimisers["actor"].param_groups[0]["lr"],
         (learner.guard.skipped, learner.guard.skipped_by_cause()), score, processes.count,
@@ -311,7 +315,7 @@ def finish_iteration(
     watcher.iteration(figures)
     is_last = iteration == config.num_iterations
     if iteration > 0 and (iteration % config.summary_every == 0 or is_last):
-        rules = problem.environment.rules
+        rules = environment.rules
         learner.summaries.append(learner.totals.summary(problem.initial_cash, rules))
         learner.totals = TradeTotals.zero(len(rules), batch.returns.device)
         watcher.summary(iteration, learner.summaries[-1])

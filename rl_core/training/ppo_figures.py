@@ -44,6 +44,7 @@ class PPOIteration(BaseModel):
     learning_rate: float  # of the actor
     mean_return: float | None  # per account and rollout, in units of reward
     reward_terms: dict[str, float | None]  # mean of each part of the reward, per step
+    lasting_reward: float | None  # mean per step without the terms that fade
     curriculum: dict[str, float]  # what is ramped, as it stood in this iteration
     reward_mean: float | None  # per step
     reward_sd: float | None
@@ -135,6 +136,8 @@ def summarise_iteration(
         if loss is not None:
             auxiliary[horizon] = loss
     norms = {part: finite_mean([row[part] for row in log.norms]) for part in (log.norms or [{}])[0]}
+    terms = rollout.tally.means(environment.reward_terms, len(rollout.reward))
+    lasting = [mean for name, mean in terms.items() if name not in environment.annealed_terms]
     return PPOIteration(
         iteration=iteration,
         env_steps=env_steps,
@@ -144,7 +147,8 @@ def summarise_iteration(
         critic_seconds=seconds[2],
         learning_rate=learning_rate,
         mean_return=known(rollout.reward.sum(dim=0).mean()),
-        reward_terms=rollout.tally.means(environment.reward_terms, len(rollout.reward)),
+        reward_terms=terms,
+        lasting_reward=None if None in lasting else sum(each for each in lasting if each),
         curriculum={name: float(value) for name, value in environment.curriculum.items()},
         reward_mean=known(rollout.reward.mean()),
         reward_sd=known(rollout.reward.std(correction=0)),

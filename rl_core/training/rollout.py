@@ -231,7 +231,7 @@ def collect_rollout(
     return Position(state, starts, memory)
 
 
-def any_position(
+def blank_position(
     environment: Environment[State],
     model: ActorCritic,
     config: PPOConfig,

@@ -20,7 +20,7 @@ PRESETS: dict[VramPreset, dict[str, int]] = {
 }
 SIZES = ("num_envs", "rollout_steps", "num_minibatches")  # what may be lowered
 ROLLOUT_BYTES = 28  # a step's row without its private features: see `Rollout`
-WORKING_BYTES = 180  # advantages, returns, their temporaries, and the trades' bookkeeping
+WORKING_BYTES = 180  # advantages, returns, and their temporaries
 SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
 HEAD_BYTES = 200  # logits, log-probabilities, ratios, losses and their gradients
 

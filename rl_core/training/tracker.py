@@ -1,6 +1,7 @@
 """What the accounts earned while the policy explored: trades, not rewards.
 
-A trade is counted when it closes, by the environment that knows it. Shapes: N accounts, R rules,
+A trade is counted when it closes, by the environment that knows it; one that is open when an
+episode is cut off between rollouts is not. Shapes: N accounts, R rules,
 K reward terms.
 """
 

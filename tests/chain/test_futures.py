@@ -1,6 +1,7 @@
 """The futures desk: the same chain, link by link, on a few simulated sessions."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from rl_core.market.simulated_futures import FuturesSimulation, simulate_future
 from rl_core.models.policy_file import load_policy
 from rl_core.runtime.shutdown import StopRequest
 from rl_core.trading.accounts import HOLD
+from rl_core.trading.brackets import TARGET
 from rl_core.training.tracker import TradeSummary
 from tests.chain.test_chain import run_chain
 from tests.chain.test_training import changed, same, weights
@@ -73,7 +75,7 @@ def test_every_check_between_the_links_holds(work: Workplace) -> None:
 
 def test_the_books_of_the_backtest_balance_to_the_cent(work: Workplace) -> None:
     history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
-    assert (history["closes"] > 0).sum() > 20
+    assert history["trade_pnl"].notna().sum() > 20
     earned = history["trade_pnl"].sum()
     assert history["equity"].iloc[-1] == pytest.approx(50_000 + earned, abs=0.005)
     assert (history["side"].iloc[-1], history["profit"].iloc[0]) == (0, 0)
@@ -128,8 +130,9 @@ def test_the_curriculum_moves_with_the_training_and_evaluation_pays_in_full(
     paid = read_report(work).performance["teacher"]
     walk = work.family.walk(market, 40, *two_trades(len(market.bars) - 40))
     assert walk.performance.round_trips == 2
-    # 2.50 a trade and a tick of 5 USD at each fill that is no target
-    assert np.nansum(walk.records["cost"]) in (15.0, 20.0, 25.0)
+    # 2.50 a trade, and a tick of 5 USD at each of the fills that is no target
+    targets = int((walk.records["exit"] == TARGET).sum())
+    assert np.nansum(walk.records["cost"]) == 2 * 2.50 + (4 - targets) * 5.0
     assert paid.costs_paid > 0
 
 
@@ -220,15 +223,54 @@ def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
     answer = predict_latest(work, {}, None)
     assert answer["symbol"] == "SIM-NQ"
     assert answer["is_simulated"] is True
-    if answer["contracts"]:
-        assert (answer["stop_loss"] < answer["close"]) == (answer["action"] == "BUY")
     held = {"contracts": 1, "entry_price": 17000, "stop_price": 16980, "target_price": 17030}
     other = predict_latest(work, held, None)
     assert other["probabilities"] != answer["probabilities"]
+    assert {"order", "contracts", "stop_loss", "take_profit"} <= set(answer)
     with pytest.raises(TollgateError, match="a position must have contracts, entry_price"):
         predict_latest(work, {"contracts": 1.0}, None)
     with pytest.raises(TollgateError, match="position: must be a known setting"):
         predict_latest(work, {"position": 0.5}, None)
+
+
+def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -> None:
+    market = work.read_market(work.read_thresholds("regime_dataset"))
+    close, atr = float(market.bars["close"].iloc[-1]), float(market.atr_points[-1])
+    distance = round(2 * atr / 0.25) * 0.25
+    buys = work.family.decision_details(market, {}, "BUY", 0.9)
+    assert (buys["order"], buys["contracts"]) == ("enter", 1.0)
+    assert buys["stop_loss"] == close + 0.25 - distance
+    held: dict[str, float] = {
+        "contracts": 1, "entry_price": 17000, "stop_price": 16980, "target_price": 17030,
+    }  # fmt: skip
+    assert work.family.decision_details(market, held, "SELL", 0.9)["order"] == "leave"
+    assert work.family.decision_details(market, held, "BUY", 0.9) == {
+        "order": "none", "contracts": 1.0, "stop_loss": 16980.0, "take_profit": 17030.0,
+    }  # fmt: skip
+    assert work.family.decision_details(market, {"is_barred": 1}, "BUY", 0.9)["order"] == "none"
+    assert work.family.decision_details(market, {}, "SELL", 0.2)["order"] == "none"
+
+
+def test_turnover_counts_every_contract(work: Workplace) -> None:
+    market = work.read_market(work.read_thresholds("regime_dataset"))
+    orders = two_trades(len(market.bars) - 40)
+    turnover: list[float] = []
+    for most in (1, 3):
+        desk = changed(work, account__max_contracts=most)
+        turnover.append(desk.family.walk(market, 40, *orders).performance.annual_turnover)
+    assert turnover[1] == pytest.approx(3 * turnover[0], rel=0.01)
+
+
+def test_books_that_were_cooked_are_found(work: Workplace) -> None:
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    assert work.family.book_errors(history).max() < 1e-9
+    for column in ("profit", "exit_price", "equity", "fill_price"):
+        cooked = history.copy()
+        row = int(np.flatnonzero(cooked["exit"] > 0)[3])
+        if column == "fill_price":
+            row = int(np.flatnonzero((cooked["enters"] > 0) & (cooked["exit"] > 0))[0])
+        cooked[column] += np.arange(len(cooked)) == row
+        assert work.family.book_errors(cooked).max() > 1e-6, column
 
 
 def test_simulated_data_is_named_so_wherever_it_shows(work: Workplace) -> None:
@@ -240,7 +282,7 @@ def test_simulated_data_is_named_so_wherever_it_shows(work: Workplace) -> None:
 
 
 def real_file(folder: Path, **changes: object) -> FuturesDesk:
-    bars = simulate_future(FuturesSimulation(sessions=6, start="2024-03-05"), SessionConfig())
+    bars = simulate_future(FuturesSimulation(sessions=6, start=date(2024, 3, 5)), SessionConfig())
     path = folder / "future.csv"
     for rows, columns in changes.items():
         first, last = (int(n) for n in rows.removeprefix("rows_").split("_"))
@@ -304,6 +346,7 @@ def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> No
     ("settings", "message"),
     [
         ({"kind": "options"}, "kind: must be one of spot, futures, was 'options'"),
+        ({"kind": "spot"}, "costs.commission_usd: must be a known setting"),
         ({"rules": {"daily_loss_usd": 9000}}, "daily_loss_usd must be at most trailing_drawdown"),
         ({"bars": {"path": "a.csv", "symbol": "NQ"}}, "futures desk must have bars.sessions"),
         ({"environment": {"max_drawdown": 0.5}}, "environment.max_drawdown: must be a known"),
@@ -314,3 +357,9 @@ def test_a_wrong_setting_is_one_clear_error(settings: dict[str, object], message
     base = future_desk().resolved()
     with pytest.raises(TollgateError, match=message):
         parse_desk({**base, **settings}, "future.yaml")
+
+
+def test_a_spot_desk_with_sessions_is_refused() -> None:
+    bars = {"path": "a.csv", "symbol": "NQ", "sessions": {}}
+    with pytest.raises(TollgateError, match="a spot desk must have no bars.sessions"):
+        parse_desk({"name": "mixed", "bars": bars}, "mixed.yaml")

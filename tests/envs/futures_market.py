@@ -1,6 +1,7 @@
 """A few simulated sessions, prepared, that tests of the futures environment share."""
 
 from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +28,9 @@ PREPARATION = PreparationConfig(NS_PER_MINUTE, QualityConfig(), 24.0, sessions=H
 @lru_cache(maxsize=4)
 def future_bars(sessions: int = 4, seed: int = 1, start: str = "2024-03-05") -> pd.DataFrame:
     """The March contract rolls in its second week."""
-    return simulate_future(FuturesSimulation(sessions=sessions, seed=seed, start=start), HOURS)
+    return simulate_future(
+        FuturesSimulation(sessions=sessions, seed=seed, start=date.fromisoformat(start)), HOURS
+    )
 
 
 def prepared(bars: pd.DataFrame) -> PreparedMarket:

@@ -104,6 +104,14 @@ def test_a_feed_that_died_is_found_and_a_quiet_hour_is_not() -> None:
     assert assess_quality(bars, HOUR_NS, CONFIG).dead_rows == list(range(10, 25))
 
 
+def test_a_feed_that_repeats_its_last_bar_is_found() -> None:
+    bars = make_bars([100.0 + i for i in range(40)])
+    prices = ["open", "high", "low", "close"]
+    bars.loc[10:24, prices] = bars.loc[9, prices].to_numpy()
+    bars.loc[10:24, "volume"] = 0.0
+    assert assess_quality(bars, HOUR_NS, CONFIG).dead_rows == list(range(10, 25))
+
+
 def test_closed_sessions_are_no_gap_and_cost_no_health() -> None:
     """An early close, a weekend and the daily break; one minute is missing."""
     hours = trading_hours(

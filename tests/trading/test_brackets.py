@@ -158,28 +158,86 @@ WIDE = FuturesTrading.model_validate({"brackets": {"stop": 10.0, "target": 10.0}
 def test_the_daily_loss_limit_liquidates_at_the_worst_price_of_the_bar_and_bars_the_account() -> (
     None
 ):
-    # stop at 17,900.25; at 17,945 the account is down 20 x 55.25 + 2.50 = 1,107.50 > 1,000
+    # stop at 17,900.25; at 17,945 the account is down 20 x 55.25 + 2.50 and a tick: beyond 1,000
     outcome = after(entered(trading=WIDE), HOLD, bar(17990, 17995, 17945, 17990), trading=WIDE)
     assert money(outcome) == pytest.approx(("liquidation", 17944.75, -1112.5))
     assert outcome.exit.broke_daily_loss
     assert not outcome.exit.broke_drawdown
     barred = outcome.account
-    assert barred.is_barred == 1
+    assert barred.barred == 1
     refused = after(barred, BUY, bar(18000, 18010, 17990, 18000))
     assert not refused.position.enters
-    assert refused.account.is_barred == 1
+    assert refused.account.barred == 1
     morning = after(refused.account, HOLD, bar(18000, 18010, 17990, 18000, starts=True)).account
-    assert morning.is_barred == 0
-    assert morning.peak_equity == morning.session_equity == morning.equity == 50_000 - 1112.5
+    assert morning.barred == 0
+    assert morning.session_equity == morning.equity == 50_000 - 1112.5
+    assert morning.peak_equity == 50_000  # only a broken drawdown limit begins anew
 
 
 def test_the_trailing_drawdown_counts_from_the_highest_equity() -> None:
     account = entered(trading=WIDE)._replace(peak_equity=52_000.0)
     fine = after(account, HOLD, bar(17990, 17995, 17976, 17990), trading=WIDE)
-    assert not fine.exit.broke_drawdown  # 49,512.50 is above 49,500
+    assert not fine.exit.broke_drawdown  # 49,507.50 is above 49,500
     broken = after(account, HOLD, bar(17990, 17995, 17975, 17990), trading=WIDE)
-    assert broken.exit.broke_drawdown  # 49,492.50 is not
+    assert broken.exit.broke_drawdown  # 49,487.50 is not
     assert EXITS[int(broken.exit.kind)] == "liquidation"
+
+
+def test_only_a_broken_drawdown_limit_begins_anew_the_next_morning() -> None:
+    account = entered(trading=WIDE)._replace(peak_equity=52_000.0)
+    broken = after(account, HOLD, bar(17990, 17995, 17975, 17990), trading=WIDE).account
+    morning = after(broken, HOLD, bar(18000, 18010, 17990, 18000, starts=True)).account
+    assert morning.peak_equity == morning.equity == broken.equity
+    assert morning.barred == 0
+    used = new_account(0.0, 50_000.0)._replace(profit=-2400.0, equity=47_600.0)
+    refused = after(used, BUY, bar(18000, 18010, 17990, 18005), 1.0, BIG).account
+    next_day = after(refused, HOLD, bar(18000, 18010, 17990, 18000, starts=True)).account
+    assert next_day.peak_equity == 50_000
+
+
+def test_who_had_to_be_closed_by_the_end_does_not_trade_the_next_session() -> None:
+    closed = after(entered(), HOLD, bar(18000, 18020, 17990, 18012, ends=True)).account
+    morning = after(closed, HOLD, bar(18000, 18010, 17990, 18000, starts=True)).account
+    assert not after(morning, BUY, bar(18000, 18010, 17990, 18000)).position.enters
+    third = after(morning, HOLD, bar(18000, 18010, 17990, 18000, starts=True)).account
+    assert after(third, BUY, bar(18000, 18010, 17990, 18000)).position.enters
+
+
+def test_a_position_whose_session_had_no_last_bar_leaves_at_the_next_open_without_blame() -> None:
+    outcome = after(entered(), HOLD, bar(17900, 17950, 17890, 17940, starts=True))
+    assert money(outcome) == pytest.approx(("session_end", 17899.75, -2012.5))
+    assert not outcome.broken.flat_by_close
+    assert outcome.broken.daily_loss  # the gap counts against the day that it opens
+
+
+def test_slippage_counts_before_a_limit_is_judged() -> None:
+    # at 17,950.50 the account is down 20 x 49.75 + 2.50 = 997.50, and leaving costs 5 more
+    outcome = after(entered(trading=WIDE), HOLD, bar(17990, 17995, 17950.5, 17990), trading=WIDE)
+    assert outcome.broken.daily_loss
+    assert outcome.account.equity == pytest.approx(50_000 - 1002.5)
+
+
+TENTHS = FuturesTrading.model_validate(
+    {
+        "contract": {"point_value_usd": 5, "tick_size": 0.1},
+        "brackets": {"unit": "ticks", "stop": 37, "target": 53},
+        "costs": {"slippage_ticks": 1},
+    }
+)
+
+
+@given(st.integers(15_000, 25_000), st.booleans())
+def test_an_exact_touch_counts_whatever_floating_point_makes_of_a_tenth(
+    tick: int, is_stop: bool
+) -> None:
+    first = Bar(tick / 10, tick / 10, tick / 10, tick / 10, 1.0, False, False)
+    account = after(new_account(0.0, 50_000.0), BUY, first, 1.0, TENTHS).account
+    here, low = tick / 10, (tick + 1 - 37) / 10 if is_stop else tick / 10
+    high = here if is_stop else (tick + 1 + 53 + 1) / 10
+    touched = after(account, HOLD, Bar(here, high, low, here, 1.0, False, False), 1.0, TENTHS)
+    assert EXITS[int(touched.exit.kind)] == ("stop" if is_stop else "target")
+    missed = Bar(here, high - 0.1, low + 0.1, here, 1.0, False, False)
+    assert EXITS[int(after(account, HOLD, missed, 1.0, TENTHS).exit.kind)] == "none"
 
 
 def test_a_limit_broken_in_the_bar_of_a_target_counts_before_the_target() -> None:
@@ -191,16 +249,16 @@ def test_more_contracts_than_allowed_break_a_rule_and_are_not_bought() -> None:
     outcome = after(new_account(0.0, 50_000.0), BUY, bar(18000, 18010, 17990, 18005), 1.0, BIG)
     assert outcome.position.breaks_limit
     assert outcome.account.side == 0
-    assert outcome.account.is_barred == 1
+    assert outcome.account.barred == 1
     allowed = after(new_account(0.0, 50_000.0), BUY, bar(18000, 18010, 17990, 18005), 0.8, BIG)
     assert allowed.account.contracts == 3
     assert allowed.account.profit == -3 * 1.25
 
 
 def test_only_a_position_that_the_end_must_close_breaks_the_rule_to_be_flat() -> None:
-    assert after(entered(), HOLD, bar(18000, 18020, 17990, 18012, ends=True)).broke_flat_by_close
+    assert after(entered(), HOLD, bar(18000, 18020, 17990, 18012, ends=True)).broken.flat_by_close
     by_stop = after(entered(), HOLD, bar(17990, 17995, 17980, 17990, ends=True))
-    assert not by_stop.broke_flat_by_close
+    assert not by_stop.broken.flat_by_close
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import torch
 
 from rl_core.backtest.engine import AccountConfig
 from rl_core.envs.config import SpotEnvConfig
-from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows, allowed_starts
+from rl_core.envs.core import allowed_starts
+from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.distributed import ONE_PROCESS

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from rl_core.envs.spot import SpotState, allowed_starts
+from rl_core.envs.core import allowed_starts
+from rl_core.envs.spot import SpotState
 from rl_core.errors import TollgateError
 from rl_core.models.hybrid_action import HybridAction, action_log_prob
 from rl_core.training.config import PPOConfig
