@@ -238,6 +238,14 @@ def test_a_bar_that_is_still_open_is_not_decided_on() -> None:
         closed_bars(bars[:1], interval, pd.Timestamp("2015-01-01 00:10", tz="UTC"))
 
 
+def test_too_few_bars_for_a_complete_state_are_refused(own: Workplace, tmp_path: Path) -> None:
+    short = tmp_path / "short.parquet"
+    simulate_bars(30, seed=0).to_parquet(short, index=False)
+    other = own.desk.with_settings({"bars.path": str(short)})
+    with pytest.raises(TollgateError, match="must outlast the indicators' warm-up, was 30 bars"):
+        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), {}, None)
+
+
 def test_a_model_is_not_asked_about_another_market(own: Workplace) -> None:
     other = own.desk.with_settings({"bars.symbol": "OTHER"})
     with pytest.raises(TollgateError, match="was trained on symbol SIM and the desk now has OTHER"):

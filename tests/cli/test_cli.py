@@ -261,6 +261,16 @@ def test_a_training_builds_first_what_was_never_built(shell: Shell) -> None:
         assert criterion in result.stdout
 
 
+def test_a_training_does_not_build_on_what_a_check_refuses(shell: Shell, tmp_path: Path) -> None:
+    bars = pd.read_parquet(tmp_path / "bars.parquet")
+    bars.loc[100:120, ["open", "high", "low", "close"]] /= 100
+    bars.to_parquet(tmp_path / "bars.parquet", index=False)
+    result = shell.run("ppo", "--desk", "mine", "-q")
+    assert result.returncode == 2
+    assert "bars must pass prices_have_one_unit, was refused: 21 bars" in result.stderr
+    assert not (shell.data / "lake" / "mine" / "backtest_history").exists()
+
+
 def test_a_missing_or_half_written_model_is_one_line(trained: Shell) -> None:
     folder = (
         trained.data / "models" / "mine" / str(trained.json("predict", "--desk", "mine")["version"])

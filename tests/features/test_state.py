@@ -1,6 +1,7 @@
 """The state is 34 features, one table, and knows nothing later than its bar."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.state import MARKET_FEATURES, SPOT_STATE
+from rl_core.features.state import FUTURES_STATE, MARKET_FEATURES, SPOT_STATE
 from rl_core.market.simulated import simulate_bars
 
 Prepare = Callable[[pd.DataFrame], PreparedMarket]
@@ -19,6 +20,14 @@ def test_the_table_names_34_features_once_30_of_them_of_the_market() -> None:
     assert len(SPOT_STATE.names) == len(set(SPOT_STATE.names)) == 34
     assert len(SPOT_STATE.market_names) == 30
     assert SPOT_STATE.account_names == ("position", "leverage", "cash_fraction", "time_since_trade")
+
+
+def test_the_documented_tables_are_those_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "state.md").read_text()
+    documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| ")
+                  and line.split("|")[1].strip().isdigit()]  # fmt: skip
+    shared = len(SPOT_STATE.market)
+    assert documented == [*SPOT_STATE.names, *FUTURES_STATE.names[shared:]]
 
 
 def test_past_returns_are_lagged_one_bar_returns(prepare: Prepare) -> None:

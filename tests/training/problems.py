@@ -3,8 +3,9 @@
 import torch
 
 from rl_core.backtest.engine import AccountConfig
-from rl_core.envs.config import SpotEnvConfig
+from rl_core.envs.config import FuturesEnvConfig, SpotEnvConfig
 from rl_core.envs.core import allowed_starts
+from rl_core.envs.futures import FuturesState
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
@@ -18,6 +19,7 @@ from rl_core.training.rollout import collect_rollout
 from rl_core.training.setup import Problem, Training, prepare_training
 from rl_core.training.tracker import TradeSummary
 from rl_core.training.update import ReturnTargets
+from tests.envs.futures_market import episodes, future_bars, prepared
 
 CHEAP = CostRates(
     commission=0.0001, price_cost=0.0, max_impact=0.05, rebalance_band=0, borrow_per_bar=0
@@ -78,10 +80,21 @@ def problem(clone: ActorCritic | None = None, **of_environment: float) -> Proble
     return Problem(environment(**of_environment), targets, 10_000.0, rising, clone)  # type: ignore[arg-type]
 
 
-def new_model(config: ModelConfig = SMALL) -> ActorCritic:
+def future_problem() -> Problem[FuturesState]:
+    """A few simulated sessions; episodes go on over rollouts."""
+    market = prepared(future_bars())
+    environment = episodes(
+        market, config=FuturesEnvConfig(episode_bars=60), dtype=torch.float32
+    ).at(0.0)
+    generator = torch.Generator().manual_seed(4)
+    targets = torch.randn(len(market.bars), 2, generator=generator)
+    return Problem(environment, ReturnTargets(("1h", "24h"), targets), 50_000.0, rising)
+
+
+def new_model(config: ModelConfig = SMALL, observation_size: int = 34) -> ActorCritic:
     """The same weights every time."""
     torch.manual_seed(0)
-    return ActorCritic(34, 3, 2, config)
+    return ActorCritic(observation_size, 3, 2, config)
 
 
 def train(

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl_core.chain import ppo_policy
 from rl_core.chain.prediction_validation import read_report
-from rl_core.desk import SpotDesk
+from rl_core.desk import FuturesDesk, SpotDesk
 from rl_core.market.simulated import simulate_bars
 from tests.chain.test_chain import run_chain
 
@@ -57,6 +58,37 @@ def test_ppo_learns_a_planted_signal_that_its_teacher_loses_on(tmp_path: Path) -
     assert np.mean(ahead_of_market) > 2 * ERROR_OF_MEAN_DIFFERENCE, results
     assert min(ahead_of_market) > STANDARD_ERROR, results
     assert np.mean(ahead_of_teacher) > 3 * ERROR_OF_MEAN_DIFFERENCE, results
+
+
+@pytest.mark.slow
+def test_ppo_learns_a_planted_signal_on_the_futures_desk_too(tmp_path: Path) -> None:
+    """A reversal of 5% of a minute's variance: a lot, so that one seed and a minute are enough."""
+    desk = FuturesDesk.model_validate(
+        {
+            "name": "known",
+            "bars": {
+                "simulated": {"sessions": 40, "seed": 3, "signal_r2": 0.05, "is_reverting": True,
+                              "signal_half_life_minutes": 10.0},
+                "symbol": "SIM-PLANTED", "interval": "1min", "sessions": {},
+            },
+            "dataset": {"max_unknown_share": 0.4},
+            "bc": {"epochs": 4, "batch_size": 2048, "label_smoothing": 0.05},
+            "environment": {"reward": {"target_bonus": 0.0}},
+            "ppo": {"num_envs": 1024, "rollout_steps": 32, "num_minibatches": 4,
+                    "timesteps": 1_000_000, "actor_learning_rate": 1e-3, "evaluate_every": 10,
+                    "critic_warmup_iterations": 1, "entropy_coefficient": 0.02},
+        }
+    )  # fmt: skip
+    work = run_chain(desk, tmp_path)
+    performance = read_report(work).performance
+    policy, teacher = performance["policy"], performance["teacher"]
+    assert policy.sharpe is not None
+    assert policy.sharpe_standard_error is not None
+    assert policy.sharpe > 3 * policy.sharpe_standard_error
+    assert policy.total_return > 0.1
+    assert teacher.total_return < 0
+    verdict = {check.name: check.passed for check in ppo_policy.run_checks(work)}
+    assert verdict["mean_return_trends_up"]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ Every operator that must bring a value to the host, or whose result has a shape 
 is forbidden while a rollout and all three updates run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +17,16 @@ from rl_core.training.learner import new_learner
 from rl_core.training.ppo import prepare_batch, update_critic, update_policy, update_return_heads
 from rl_core.training.ppo_figures import UpdateLog
 from rl_core.training.rollout import collect_rollout
-from rl_core.training.setup import prepare_training
-from tests.training.problems import CONFIG, RECURRENT, SMALL, Silent, new_model, problem
+from rl_core.training.setup import Problem, prepare_training
+from tests.training.problems import (
+    CONFIG,
+    RECURRENT,
+    SMALL,
+    Silent,
+    future_problem,
+    new_model,
+    problem,
+)
 
 HOST_SYNCS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal"}
 
@@ -42,16 +50,24 @@ class NoHostSync(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize(
+    ("of", "observation_size"), [(problem, 34), (future_problem, 45)], ids=["spot", "futures"]
+)
 @pytest.mark.parametrize("shape", [SMALL, RECURRENT])
-def test_a_rollout_and_its_updates_never_ask_for_a_value(shape: ModelConfig) -> None:
-    learner = new_learner(new_model(shape), CONFIG, {})
-    training = prepare_training(learner, problem(), CONFIG, Silent(), ONE_PROCESS)
+def test_a_rollout_and_its_updates_never_ask_for_a_value(
+    shape: ModelConfig, of: Callable[[], Problem[Any]], observation_size: int
+) -> None:
+    model, rules = new_model(shape, observation_size), len(of().environment.rules)
+    learner = new_learner(model, CONFIG, {}, num_rules=rules)
+    training = prepare_training(learner, of(), CONFIG, Silent(), ONE_PROCESS)
     log = UpdateLog.empty()
     with NoHostSync():
-        collect_rollout(
-            learner.model, training.table, training.problem.environment, training.buffers, None,
-            learner.generator, training.precision,
-        )  # fmt: skip
+        position = None
+        for _ in range(2):  # the second goes on where the first ended, if episodes do
+            position = collect_rollout(
+                learner.model, training.table, training.problem.environment, training.buffers,
+                position, learner.generator, training.precision,
+            )  # fmt: skip
         batch = prepare_batch(training.buffers, CONFIG)
         update_policy(training, batch, 1, log)
         update_critic(training, batch, log)

@@ -3,13 +3,23 @@
 import pytest
 import torch
 
+from rl_core.envs.core import Environment, Step
+from rl_core.envs.futures import FuturesState
 from rl_core.errors import TollgateError
 from rl_core.runtime.compilation import compiled
 from rl_core.runtime.precision import Precision, pick_precision
 from rl_core.training.ppo import take_minibatch
 from rl_core.training.rollout import Table
 from rl_core.training.update import policy_losses
-from tests.training.problems import CONFIG, RECURRENT, SMALL, new_model, one_rollout, train
+from tests.training.problems import (
+    CONFIG,
+    RECURRENT,
+    SMALL,
+    future_problem,
+    new_model,
+    one_rollout,
+    train,
+)
 
 CPU = torch.device("cpu")
 
@@ -64,6 +74,30 @@ def test_a_compiled_training_learns_nearly_what_the_plain_one_learns() -> None:
     a, b = (torch.cat([p.flatten() for p in of.model.parameters()]) for of in (plain, fused))
     assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.999
     assert watcher.figures[-1].approx_kl == pytest.approx(plain.history[-1].approx_kl, rel=0.2)
+
+
+def test_a_moving_curriculum_does_not_compile_again() -> None:
+    environment = future_problem().environment
+    generator = torch.Generator().manual_seed(0)
+    state, _ = environment.begin(None, 32, 16, generator)
+    category, strength = torch.ones(32, dtype=torch.int64), torch.ones(32)
+    graphs: list[object] = []
+
+    def count(graph: torch.fx.GraphModule, _: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+
+    def advance(env: Environment[FuturesState], now: FuturesState) -> Step[FuturesState]:
+        return env.step(now, category, strength)
+
+    step = torch.compile(advance, backend=count)
+    for progress in (0.0, 0.1, 0.2, 0.3, 1.0):
+        result = step(environment.at(progress), state)
+        plain = environment.at(progress).step(state, category, strength)
+        torch.testing.assert_close(result.reward, plain.reward)
+    assert len(graphs) == 1
 
 
 def test_compiling_without_a_compiler_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
