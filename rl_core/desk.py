@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.backtest.engine import AccountConfig
@@ -30,6 +29,7 @@ from rl_core.market.splits import SplitConfig
 from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
 from rl_core.offline.regime_filter import RegimeFilterConfig
+from rl_core.runtime.strict_yaml import read_yaml
 from rl_core.trading.costs import CostConfig
 from rl_core.trading.futures import (
     BracketConfig,
@@ -286,39 +286,3 @@ def load_desks() -> list[DeskConfig]:
 def data_root() -> Path:
     """Where artefacts and models are kept: TOLLGATE_DATA, or `data/` of the project."""
     return Path(os.environ.get("TOLLGATE_DATA", PROJECT_ROOT / "data"))
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without its traps: no repeated keys, which otherwise win silently, and no aliases."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if repeated := next((key for i, key in enumerate(keys) if key in keys[:i]), None):
-            raise yaml.MarkedYAMLError(
-                problem=f"key {repeated} stands twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping strictly.
-
-    Raises:
-        TollgateError: with file and line.
-    """
-    try:
-        loaded = yaml.load(path.read_text(), Loader=_StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise TollgateError(f"{path}{line} must be plain YAML: {problem}") from None
-    if not isinstance(loaded, dict):
-        raise TollgateError(f"{path} must hold settings by name, was {type(loaded).__name__}")
-    return loaded
