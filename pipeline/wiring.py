@@ -17,12 +17,15 @@ def desk_asset(
     deps: Sequence[str] = (),
     **options: Any,
 ) -> dg.AssetsDefinition:
-    """An asset `[desk, name of the function]` in the desk's group, described by its docstring."""
+    """An asset `[desk, name of the function]` in the desk's group.
+
+    Described by its docstring and by the market, so that simulated bars are called so here as well.
+    """
     return dg.asset(
         key=dg.AssetKey([desk.name, compute.__name__]),
         group_name=desk.name,
         owners=list(desk.owners),
-        description=getdoc(compute),
+        description=f"{getdoc(compute)}\n\nMarket: {desk.bars.market_name}.",
         kinds=kinds,
         deps=[dg.AssetKey([desk.name, dependency]) for dependency in deps],
         **options,

@@ -19,7 +19,7 @@ def policy_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         return run_training(context, "bc", desk.name)
 
     def ppo_policy(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        """The clone, improved by trading a thousand accounts at once: PPO.
+        """The clone, improved by trading thousands of accounts at once: PPO.
 
         The critic learns first. The iteration that scores best on the validation span is kept.
         Runs `tollgate ppo` as a child process.

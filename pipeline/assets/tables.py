@@ -18,8 +18,9 @@ def table_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
     def bars() -> dg.MaterializeResult:
         """Bars of the desk's instrument, held to the bar contract.
 
-        `timestamp` is a bar's opening time, UTC. A defect stops the chain with its row numbers;
-        gaps, stale, zero-volume and jumping bars stand in the quality report.
+        `timestamp` is a bar's opening time, UTC. A defect stops the chain with its row numbers, and
+        so do prices in two units and impossible rolls; gaps, stale, zero-volume and jumping bars
+        stand in the quality report.
         """
         work = Workplace.open(desk.name)
         return table_result(work, build_bars(work), "bars.parquet")
@@ -36,8 +37,8 @@ def table_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
     def offline_dataset() -> dg.MaterializeResult:
         """States, decisions and return targets: what a learner gets to see.
 
-        34 features, action, strength and the return after each horizon, looked up by timestamp;
-        unknown is NaN. Chronological splits with a purge. Also exported as `.npz`.
+        Features, action, strength and the return after each horizon, looked up by timestamp; unknown
+        is NaN. Chronological splits with a purge. Also exported as `.npz`.
         """
         work = Workplace.open(desk.name)
         artifact = build_offline_dataset(work)

@@ -20,6 +20,7 @@ def test_a_desk_is_eight_described_assets_in_one_chain(desk: str) -> None:
         node = graph.get(dg.AssetKey([desk, name]))
         assert node.group_name == desk
         assert node.description
+        assert ("SIMULATED" in node.description) == (desk == "index_futures")
         assert node.kinds
         assert node.owners
     key = dg.AssetKey([desk, "deployed_model"])
