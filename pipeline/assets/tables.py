@@ -37,8 +37,8 @@ def table_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
     def offline_dataset() -> dg.MaterializeResult:
         """States, decisions and return targets: what a learner gets to see.
 
-        Features, action, strength and the return after each horizon, looked up by timestamp; unknown
-        is NaN. Chronological splits with a purge. Also exported as `.npz`.
+        Features, action, strength and the return after each horizon, looked up by timestamp;
+        unknown is NaN. Chronological splits with a purge. Also exported as `.npz`.
         """
         work = Workplace.open(desk.name)
         artifact = build_offline_dataset(work)
