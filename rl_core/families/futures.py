@@ -21,7 +21,15 @@ from rl_core.families.core import AccountWalk
 from rl_core.features.state import FUTURES_STATE, StateTable
 from rl_core.market.rolls import rolls
 from rl_core.trading.accounts import ACTIONS
-from rl_core.trading.brackets import RULES, Account, Bar, bracket_features, fill_order
+from rl_core.trading.brackets import (
+    FREE,
+    RULES,
+    Account,
+    Bar,
+    Position,
+    bracket_features,
+    fill_order,
+)
 from rl_core.trading.performance import summarise
 
 if TYPE_CHECKING:
@@ -255,15 +263,32 @@ class FuturesFamily:
     ) -> dict[str, str | float | None]:
         """What the order would do, filled at the last close: the very function that fills it."""
         close, trading = float(market.bars["close"].iloc[-1]), self.desk.trading
-        bar = Bar(close, close, close, close, float(market.atr_points[-1]), False, False)
+        is_over = bool(market.session_clock.ends[-1])
+        bar = Bar(close, close, close, close, float(market.atr_points[-1]), is_over, ends=False)
+        now = self._account(account)
         filled = fill_order(
-            self._account(account), ACTIONS.index(action), strength, bar, trading.terms,
-            trading.rulebook,
-        )  # fmt: skip
+            now, ACTIONS.index(action), strength, bar, trading.terms, trading.rulebook
+        )
         order = "enter" if filled.enters else "leave" if filled.leaves else "none"
+        is_held = bool(filled.side) and order != "leave"
         return {
             "order": order,
-            "contracts": float(filled.contracts) if filled.side else 0.0,
-            "stop_loss": float(filled.stop_price) if filled.side and order != "leave" else None,
-            "take_profit": float(filled.target_price) if filled.side and order != "leave" else None,
+            "order_reason": order_reason(filled, now, action, is_over=is_over),
+            "contracts": float(filled.contracts) if is_held else 0.0,
+            "stop_loss": float(filled.stop_price) if is_held else None,
+            "take_profit": float(filled.target_price) if is_held else None,
         }
+
+
+def order_reason(filled: Position, before: Account, action: str, *, is_over: bool) -> str:
+    """Why an order does what it does, in words: the first that applies."""
+    reasons = {
+        "the session has ended: an order is void, and a position is closed": is_over,
+        "it closes the position, against it or held as long as allowed": filled.leaves,
+        "HOLD is no order": action == "HOLD",
+        "it enters at the next open with this bracket": filled.enters,
+        "a position in that direction is held already": before.side != 0,
+        "a broken rule bars the account": before.barred != FREE,
+        "beyond the contract limit": filled.breaks_limit,
+    }
+    return next((said for said, applies in reasons.items() if applies), "less than half a contract")

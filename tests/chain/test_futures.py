@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rl_core.backtest.preparation import prepare_market
 from rl_core.chain import backtest_history, offline_dataset, ppo_policy
 from rl_core.chain import bars as bars_link
 from rl_core.chain.bars import build_bars
@@ -234,8 +235,10 @@ def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
 
 
 def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -> None:
-    market = work.read_market(work.read_thresholds("regime_dataset"))
-    close, atr = float(market.bars["close"].iloc[-1]), float(market.atr_points[-1])
+    thresholds = work.read_thresholds("regime_dataset")
+    bars = work.read_bars()[:-10]
+    market = prepare_market(bars, None, work.desk.preparation, thresholds)
+    close, atr = float(bars["close"].iloc[-1]), float(market.atr_points[-1])
     distance = round(2 * atr / 0.25) * 0.25
     buys = work.family.decision_details(market, {}, "BUY", 0.9)
     assert (buys["order"], buys["contracts"]) == ("enter", 1.0)
@@ -244,11 +247,21 @@ def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -
         "contracts": 1, "entry_price": 17000, "stop_price": 16980, "target_price": 17030,
     }  # fmt: skip
     assert work.family.decision_details(market, held, "SELL", 0.9)["order"] == "leave"
-    assert work.family.decision_details(market, held, "BUY", 0.9) == {
-        "order": "none", "contracts": 1.0, "stop_loss": 16980.0, "take_profit": 17030.0,
-    }  # fmt: skip
-    assert work.family.decision_details(market, {"is_barred": 1}, "BUY", 0.9)["order"] == "none"
-    assert work.family.decision_details(market, {}, "SELL", 0.2)["order"] == "none"
+    again = work.family.decision_details(market, held, "BUY", 0.9)
+    assert (again["contracts"], again["stop_loss"], again["take_profit"]) == (1, 16980, 17030)
+    assert again["order"] == "none"
+    for account, action, strength, reason in (
+        (held, "BUY", 0.9, "a position in that direction is held already"),
+        ({"is_barred": 1.0}, "BUY", 0.9, "a broken rule bars the account"),
+        ({}, "SELL", 0.2, "less than half a contract"),
+        ({}, "HOLD", 0.9, "HOLD is no order"),
+    ):
+        said = work.family.decision_details(market, account, action, strength)
+        assert (said["order"], said["order_reason"]) == ("none", reason)
+    whole = work.read_market(thresholds)  # its last bar is its session's last
+    over = work.family.decision_details(whole, {}, "BUY", 0.9)
+    assert (over["order"], over["contracts"]) == ("none", 0.0)
+    assert str(over["order_reason"]).startswith("the session has ended")
 
 
 def test_turnover_counts_every_contract(work: Workplace) -> None:
