@@ -70,6 +70,12 @@ def run_backtest(
     )
 
 
+def in_sample_until(desk: DeskConfig, bars: pd.DataFrame) -> pd.Timestamp:
+    """Last bar that the regime thresholds were fitted on: decisions up to it are in-sample."""
+    train = split_bars(nanoseconds(bars["timestamp"]), desk.splits) == Split.TRAIN
+    return bars["timestamp"][train].iloc[-1]
+
+
 def trading_span(
     timestamps: pd.Series, first_bar: int, start: str | None, end: str | None
 ) -> slice:

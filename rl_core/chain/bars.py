@@ -4,9 +4,10 @@ from rl_core.chain import CHAIN
 from rl_core.chain.workplace import BARS, SENTIMENT, Workplace
 from rl_core.checks import Check
 from rl_core.desk import PROJECT_ROOT
+from rl_core.errors import validated
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
-from rl_core.market.quality import QualityReport, assess_quality
+from rl_core.market.quality import QualityConfig, QualityReport, assess_quality
 from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import read_json, write_json
@@ -39,6 +40,7 @@ def build_bars(work: Workplace) -> Artifact:
     bars = checked_bars(raw, work.desk.bars)
     sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
     metadata = quality_counts(report) | {
+        "rows": len(bars),
         "symbol": work.desk.bars.symbol,
         "is_simulated": work.desk.bars.is_simulated,
         "sentiment_rows": 0 if sentiment is None else len(sentiment),
@@ -59,32 +61,6 @@ def quality_counts(report: QualityReport) -> dict[str, object]:
     }
 
 
-def run_checks(work: Workplace) -> list[Check]:
-    """Warn of a source that meets the contract and is still not good."""
-    seal = work.lake.load("bars")
-    limits = work.desk.quality
-    share = seal.metadata["missing_bars"] / (seal.metadata["rows"] + seal.metadata["missing_bars"])
-    health = seal.metadata["mean_health"]
-    return [
-        Check(
-            name="few_bars_are_missing",
-            passed=share <= limits.max_missing_share,
-            is_blocking=CHAIN["bars"]["few_bars_are_missing"],
-            detail=f"{seal.metadata['missing_bars']} missing, share {share:.4f}, "
-            f"limit {limits.max_missing_share}",
-            figures={"missing_share": share},
-        ),
-        Check(
-            name="bars_are_healthy",
-            passed=health >= limits.min_mean_health,
-            is_blocking=CHAIN["bars"]["bars_are_healthy"],
-            detail=f"mean data health {health:.4f}, at least {limits.min_mean_health}",
-            figures={"mean_health": health},
-        ),
-        *row_checks(work),
-    ]
-
-
 ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
     "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
     "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
@@ -92,19 +68,39 @@ ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
 }
 
 
-def row_checks(work: Workplace) -> list[Check]:
-    """Checks that name the rows of the source which they find."""
+def run_checks(work: Workplace) -> list[Check]:
+    """Warn of a source that meets the contract and is still not good, or stop it."""
     work.lake.load("bars")
-    report = read_json(work.lake.path("bars", QUALITY))
-    found = {name: report[field] for name, (field, _) in ROW_CHECKS.items()}
+    path = work.lake.path("bars", QUALITY)
+    return checks_of(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
+
+
+def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
+    """The verdicts on a quality report; what was found is named with its rows."""
+    share = report.missing_bars / (report.rows + report.missing_bars)
+    verdicts = {
+        "few_bars_are_missing": (
+            share <= limits.max_missing_share,
+            f"{report.missing_bars:,} missing, share {share:.4f}, limit {limits.max_missing_share}",
+            {"missing_share": share},
+        ),
+        "bars_are_healthy": (
+            report.mean_health >= limits.min_mean_health,
+            f"mean data health {report.mean_health:.4f}, at least {limits.min_mean_health}",
+            {"mean_health": report.mean_health},
+        ),
+    }
+    for name, (field, meaning) in ROW_CHECKS.items():
+        rows: list[int] = getattr(report, field)
+        where = f": {describe_rows(rows)}" if rows else ""
+        verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
     return [
         Check(
             name=name,
-            passed=not rows,
+            passed=passed,
             is_blocking=CHAIN["bars"][name],
-            detail=f"{len(rows)} bars {ROW_CHECKS[name][1]}"
-            + (f": {describe_rows(rows)}" if rows else ""),
-            figures={"rows": len(rows)},
+            detail=detail,
+            figures=figures,
         )
-        for name, rows in found.items()
+        for name, (passed, detail, figures) in verdicts.items()
     ]

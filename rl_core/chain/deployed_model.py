@@ -1,7 +1,8 @@
 """deployed_model: a new version in the model store, and the pointer that serves it.
 
-The gate's asset checks protect this link only inside one run, so it verifies for itself: the
-report's verdict, that the report judged this very policy, and the hashes of the whole lineage.
+The asset checks protect this link only inside one run, so it verifies for itself: the checks of
+bars and datasets that stop a chain, the report's verdict, that the report judged this very policy,
+and the hashes of the whole lineage.
 """
 
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 from rl_core.chain import CHAIN
 from rl_core.chain.prediction_validation import read_report
+from rl_core.chain.soundness import require_sound
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import TollgateError
@@ -40,6 +42,7 @@ def deploy(work: Workplace) -> Version:
         lineage = work.lake.lineage("prediction_validation")
         for artifact in lineage.values():
             work.require_same_settings(artifact)
+        require_sound(work)
         report = read_report(work)
         policy = lineage["ppo_policy"]
         require_passed(report, policy.content)

@@ -182,6 +182,12 @@ def take_up(
             f"{config.num_iterations} in {found.path.name}: ask for more"
         )
     say(f"ppo: resuming from {found.path.name}, after {found.step:,} steps")
+    planned = found.facts["iterations"]
+    if planned != config.num_iterations:
+        say(
+            f"ppo: warning: this training lasts {config.num_iterations} iterations, was to last "
+            f"{planned}: learning rates and curriculum are those of the new length"
+        )
 
 
 def keep(
@@ -215,6 +221,7 @@ def keep(
                 "run": dict(run),
                 "sizes": {name: getattr(config, name) for name in SIZES},
                 "log": log.summaries,
+                "iterations": config.num_iterations,
             }
             path = save_checkpoint(
                 folder, name, learner.env_steps, learner.tensors() | own,

@@ -251,8 +251,10 @@ def return_targets(
 
 def interruption(work: Workplace, options: TrainingOptions) -> Interrupted:
     """What an interrupted training says at its end."""
+    asked = {name: getattr(work.desk.ppo, name) for name in ("timesteps", "episodes", "iterations")}
+    length = next(f"--{name} {value}" for name, value in asked.items() if value is not None)
     return Interrupted(
         options.stop.signum or signal.SIGTERM,
         f"training of desk {work.desk.name} was interrupted and saved; go on with "
-        f"tollgate ppo --desk {work.desk.name} --resume and the same settings",
+        f"tollgate ppo --desk {work.desk.name} --resume {length} and the same settings",
     )

@@ -250,7 +250,7 @@ def trade_line(before: int | None, iteration: int, trades: TradeSummary) -> str:
     """The trades of the exploring accounts since the last summary, for people."""
     since = "" if before is None else f" after iteration {before}"
     figures = {
-        "P&L": number(trades.pnl, 0),
+        "equity change": number(trades.pnl, 0),
         "per trade": number(trades.pnl_per_trade, 2),
         "profit": number(trades.gross_profit, 0),
         "loss": number(trades.gross_loss, 0),

@@ -68,10 +68,14 @@ def trend_check(learned: Sequence[PPOIteration]) -> Check:
         detail = f"needs at least 3 iterations, was {len(rewards)}"
         return _check("mean_return_trends_up", False, detail, slope=None)
     slope, t = slope_of(np.array(rewards))
+    meaning = (
+        "more than chance" if t >= MIN_TREND_T
+        else "it fell" if t <= -MIN_TREND_T
+        else "chance could do that: more timesteps would tell"
+    )  # fmt: skip
     detail = (
         f"reward per step {rewards[0]:+.5f} in the first iteration, {rewards[-1]:+.5f} in the "
-        f"last, slope {slope:+.2e}, t = {t:.1f}, at least {MIN_TREND_T:g}: less is chance, and "
-        "needs more timesteps to tell"
+        f"last, slope {slope:+.2e}, t = {t:.1f}, at least {MIN_TREND_T:g}: {meaning}"
     )
     return _check("mean_return_trends_up", t >= MIN_TREND_T, detail, slope=slope, t=t)
 

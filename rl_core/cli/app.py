@@ -1,11 +1,13 @@
 """The commands. Library modules are imported inside them, so that `--help` answers at once."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rl_core.checks import Check
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.cli.training import bc, ppo
@@ -70,26 +72,29 @@ def settings(desk: Desk, as_json: AsJson = False) -> None:
 
 @app.command()
 def bars(desk: Desk, as_json: AsJson = False) -> None:
-    """Read a desk's bars and print their quality report; exit 2 if they break the contract.
+    """Read a desk's bars and print their quality report with a verdict. Writes nothing.
 
     The report counts gaps, duplicates, rows out of order, OHLC contradictions, zero-volume,
-    stale and jumping bars, with row numbers in `--json`. Writes nothing.
+    stale and jumping bars, with all row numbers in `--json`. Exit 1 if a check fails that stops the
+    chain, 2 if the bars break the contract.
     """
-    from rl_core.chain.bars import quality_counts, read_source
+    from rl_core.chain.bars import checks_of, quality_counts, read_source
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
     from rl_core.market.readers import checked_bars
 
     work = Workplace.open(desk)
     raw, report = read_source(work)
+    found = checks_of(report, work.desk.quality)
+    everything, checks = report.model_dump(), [check.model_dump() for check in found]
     emit(
-        report.model_dump()
-        if as_json
-        else quality_counts(report) | {"gaps": report.model_dump()["gaps"]},
+        (everything if as_json else quality_counts(report) | {"gaps": everything["gaps"]})
+        | {"checks": checks},
         as_json,
         show.quality,
     )
     checked_bars(raw, work.desk.bars)
+    exit_if_stopped(found)
 
 
 @app.command()
@@ -106,7 +111,7 @@ def backtest(
 
     Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
     """
-    from rl_core.chain.backtest_history import run_backtest
+    from rl_core.chain.backtest_history import in_sample_until, run_backtest
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, load_desk
     from rl_core.features.sentiment import read_sentiment
@@ -127,6 +132,7 @@ def backtest(
         "start": str(records["timestamp"].iloc[0]),
         "end": str(records["timestamp"].iloc[-1]),
         "decisions": len(records),
+        "in_sample_until": str(in_sample_until(config, source)),
         "performance": {name: p.model_dump() for name, p in result.performance.items()},
     }
     emit(summary, as_json, show.backtest)
@@ -144,7 +150,11 @@ def build(
     desk: Desk,
     as_json: AsJson = False,
 ) -> None:
-    """Build one link of the chain from those before it, as Dagster does."""
+    """Build one link of the chain from those before it, as Dagster does.
+
+    Ends with the link's checks; exit 1 if one fails that stops the chain.
+    """
+    from rl_core.chain.soundness import link_checks
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
     from rl_core.cli.links import BUILDERS
@@ -156,6 +166,10 @@ def build(
     emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
     if link == "offline_dataset" and not as_json:
         show.dataset_sample(work)
+    found = link_checks(work, link)
+    if not as_json:
+        show.checks([check.model_dump() for check in found])
+    exit_if_stopped(found)
 
 
 @app.command()
@@ -167,8 +181,7 @@ def validate(desk: Desk, as_json: AsJson = False) -> None:
 
     checks = run_checks(Workplace.open(desk))
     emit([check.model_dump() for check in checks], as_json, show.checks)
-    if any(check.is_blocking and not check.passed for check in checks):
-        raise typer.Exit(1)
+    exit_if_stopped(checks)
 
 
 @app.command()
@@ -249,6 +262,12 @@ def summary(desk: Desk, as_json: AsJson = False) -> None:
     emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
 
 
+def exit_if_stopped(found: Sequence[Check]) -> None:
+    """Exit 1 if a check failed that stops the chain."""
+    if any(check.is_blocking and not check.passed for check in found):
+        raise typer.Exit(1)
+
+
 def account_figures(pairs: list[str]) -> dict[str, float]:
     """`name=number` pairs as a mapping.
 
@@ -258,6 +277,8 @@ def account_figures(pairs: list[str]) -> dict[str, float]:
     figures: dict[str, float] = {}
     for pair in pairs:
         name, _, number = pair.partition("=")
+        if name in figures:
+            raise TollgateError(f"--account must name each figure once, was {name} twice")
         try:
             figures[name] = float(number)
         except ValueError:

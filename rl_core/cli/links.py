@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rl_core.chain.ppo_policy import build_ppo_policy
 from rl_core.chain.ppo_run import run_ppo
 from rl_core.chain.prediction_validation import build_prediction_validation
 from rl_core.chain.regime_dataset import build_regime_dataset
+from rl_core.chain.soundness import BEFORE_TRAINING, require_sound
 from rl_core.chain.training_log import Verbosity
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
@@ -41,23 +41,17 @@ BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
 }
 
 
-BEFORE_TRAINING = ("bars", "backtest_history", "offline_dataset", "regime_dataset")
-
-
-def build_missing(work: Workplace, say: Callable[[str], None]) -> None:
-    """Build those links before a training that never were; what is there is left alone.
+def prepare_inputs(work: Workplace, say: Callable[[str], None]) -> None:
+    """Build what a training needs and was never built; what is there is only checked.
 
     Raises:
         TollgateError: a check failed that stops the chain in Dagster too.
     """
     for link in BEFORE_TRAINING:
-        if work.lake.has(link):
-            continue
-        say(f"{link} of desk {work.desk.name} was never built: building it first")
-        BUILDERS[link](work)
-        for check in import_module(f"rl_core.chain.{link}").run_checks(work):
-            if check.is_blocking and not check.passed:
-                raise TollgateError(f"{link} must pass {check.name}, was refused: {check.detail}")
+        if not work.lake.has(link):
+            say(f"{link} of desk {work.desk.name} was never built: building it first")
+            BUILDERS[link](work)
+        require_sound(work, [link])
 
 
 def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bool) -> None:
@@ -67,7 +61,7 @@ def train_clone(desk: str, settings: Mapping[str, Any], device: str, as_json: bo
     keep_freed_memory()
 
     def build(say: Callable[[str], None]) -> Artifact:
-        build_missing(work, say)
+        prepare_inputs(work, say)
         return build_bc_policy(work, where, say)
 
     report_link(work, build, bc_policy.run_checks, as_json)
@@ -118,7 +112,7 @@ def train_policy(
 def build_policy(work: Workplace, options: TrainingOptions, say: Callable[[str], None]) -> Artifact:
     """Build `ppo_policy`, and first what it starts from, if that was never built."""
     if options.processes.count == 1:
-        build_missing(work, say)
+        prepare_inputs(work, say)
         if not work.lake.has("bc_policy"):
             say(f"bc_policy of desk {work.desk.name} was never built: building it first")
             build_bc_policy(work, options.device, say)

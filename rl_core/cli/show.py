@@ -39,7 +39,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.0f}"
+        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -69,9 +69,11 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, 
 def quality(report: Mapping[str, Any]) -> None:
     """The quality report, with the first gaps."""
     gaps = report["gaps"]
-    table("bars", ["what", "value"], [(k, len(v) if k == "gaps" else v) for k, v in report.items()])
+    counts = [(k, len(v) if k == "gaps" else v) for k, v in report.items() if k != "checks"]
+    table("bars", ["what", "value"], counts)
     if gaps:
         table("first gaps", ["from", "missing bars"], [list(gap.values()) for gap in gaps[:10]])
+    checks(report["checks"])
 
 
 def backtest(result: Mapping[str, Any]) -> None:
@@ -80,6 +82,11 @@ def backtest(result: Mapping[str, Any]) -> None:
         f"{result['desk']} on {result['market']}: {result['decisions']:,} decisions, "
         f"{result['start'][:16]} to {result['end'][:16]}, all costs paid",
         result["performance"],
+    )
+    console.print(
+        f"Regime thresholds are fitted on the bars up to {result['in_sample_until'][:16]}: "
+        "decisions before that are in-sample.",
+        soft_wrap=True,
     )
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from rl_core.backtest.futures_engine import walk_future
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.desk import FuturesDesk
 from rl_core.ensemble.analysts import SessionView
 from rl_core.ensemble.vote import Vote, ensemble_vote
-from rl_core.errors import validated
+from rl_core.errors import TollgateError, validated
 from rl_core.families.core import AccountWalk
 from rl_core.features.state import FUTURES_STATE, StateTable
 from rl_core.market.rolls import rolls
@@ -45,22 +45,35 @@ class FuturesAccountNow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contracts: float = Field(default=0.0, description="held; negative when short")
+    contracts: int = Field(default=0, description="held; negative when short")
     entry_price: float | None = Field(default=None, gt=0)
     stop_price: float | None = Field(default=None, gt=0)
     target_price: float | None = Field(default=None, gt=0)
     held_bars: float = Field(default=0.0, ge=0)
-    drawdown_usd: float = Field(default=0.0, ge=0, description="below the highest equity")
-    day_loss_usd: float = Field(default=0.0, description="since the session's start; < 0 is a gain")
-    is_barred: float = Field(default=0.0, ge=0, le=1)
+    drawdown_usd: FiniteFloat = Field(default=0.0, ge=0, description="below the highest equity")
+    day_loss_usd: FiniteFloat = Field(
+        default=0.0, description="since the session's start; < 0 is a gain"
+    )
+    is_barred: bool = False
 
     @model_validator(mode="after")
     def _a_position_has_its_bracket(self) -> Self:
-        bracket = (self.entry_price, self.stop_price, self.target_price)
-        if (self.contracts != 0) != all(price is not None for price in bracket):
+        bracket = {
+            "entry_price": self.entry_price, "stop_price": self.stop_price,
+            "target_price": self.target_price,
+        }  # fmt: skip
+        given = [name for name, price in bracket.items() if price is not None]
+        if len(given) != (len(bracket) if self.contracts else 0):
             raise ValueError(
                 "a position must have contracts, entry_price, stop_price and target_price, and no "
-                f"position none of them, was {self.contracts:g} contracts and {bracket}"
+                f"position none of them, was {self.contracts} contracts with "
+                f"{', '.join(given) or 'no price'}"
+            )
+        side = 1 if self.contracts > 0 else -1
+        if self.contracts and side * ((self.stop_price or 0) - (self.target_price or 0)) >= 0:
+            raise ValueError(
+                "a long position must have its stop below its target and a short one above, was "
+                f"{self.contracts} contracts, stop {self.stop_price}, target {self.target_price}"
             )
         return self
 
@@ -243,11 +256,16 @@ class FuturesFamily:
     def _account(self, figures: Mapping[str, float]) -> Account:
         """The account that asks."""
         now = validated(FuturesAccountNow, dict(figures), "the account")
-        cash = self.desk.initial_cash
+        cash, limit = self.desk.initial_cash, self.desk.rules.contract_limit
+        if abs(now.contracts) > limit:
+            raise TollgateError(
+                f"the account: contracts must be at most rules.contract_limit, {limit}, was "
+                f"{now.contracts}"
+            )
         return Account(
             profit=0.0,
             side=float(np.sign(now.contracts)),
-            contracts=abs(now.contracts),
+            contracts=float(abs(now.contracts)),
             entry_price=now.entry_price or 0.0,
             stop_price=now.stop_price or 0.0,
             target_price=now.target_price or 0.0,
@@ -255,7 +273,7 @@ class FuturesFamily:
             equity=cash,
             peak_equity=cash + now.drawdown_usd,
             session_equity=cash + now.day_loss_usd,
-            barred=now.is_barred,
+            barred=float(now.is_barred),
         )
 
     def decision_details(
@@ -274,7 +292,7 @@ class FuturesFamily:
         return {
             "order": order,
             "order_reason": order_reason(filled, now, action, is_over=is_over),
-            "contracts": float(filled.contracts) if is_held else 0.0,
+            "contracts": float(filled.side * filled.contracts) if is_held else 0.0,
             "stop_loss": float(filled.stop_price) if is_held else None,
             "take_profit": float(filled.target_price) if is_held else None,
         }

@@ -189,6 +189,8 @@ def inside_sessions(
     if config.sessions is None:
         return bars
     ns = nanoseconds(bars["timestamp"])
+    regular = SessionConfig(calendar=config.sessions.regular_calendar)
+    trading_hours(regular, ns, config.interval_ns)  # says if there is no such calendar
     is_open = trading_hours(config.sessions, ns, config.interval_ns).is_open(ns)
     if not is_open.all() and not config.sessions.drop_outside:
         numbers = np.arange(len(bars)) if row_numbers is None else row_numbers

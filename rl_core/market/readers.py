@@ -170,11 +170,12 @@ def _select_columns(
     table: pd.DataFrame, config: BarsConfig, path: Path, rows: Rows
 ) -> pd.DataFrame:
     symbol = config.name_in_file("symbol")
-    missing = [name for name in map(config.name_in_file, COLUMNS) if name not in table.columns]
+    asked = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in config.columns)]
+    missing = [name for name in map(config.name_in_file, asked) if name not in table.columns]
     if missing:
         hint = ", or bars.skip_rows if a title line comes first" if path.suffix == ".csv" else ""
         raise TollgateError(
-            f"{path.name} must have the columns {', '.join(map(config.name_in_file, COLUMNS))}, "
+            f"{path.name} must have the columns {', '.join(map(config.name_in_file, asked))}, "
             f"was without {', '.join(missing)} (it has {', '.join(map(str, table.columns))}): "
             f"set bars.columns{hint}"
         )

@@ -19,6 +19,7 @@ from rl_core.chain.ppo_policy import build_ppo_policy
 from rl_core.chain.prediction import predict_latest
 from rl_core.chain.prediction_validation import read_report
 from rl_core.chain.scoring import evaluate_policy, split_span
+from rl_core.chain.soundness import require_sound
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import FuturesDesk, parse_desk
 from rl_core.errors import Interrupted, TollgateError
@@ -228,8 +229,16 @@ def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
     other = predict_latest(work, held, None)
     assert other["probabilities"] != answer["probabilities"]
     assert {"order", "contracts", "stop_loss", "take_profit"} <= set(answer)
-    with pytest.raises(TollgateError, match="a position must have contracts, entry_price"):
-        predict_latest(work, {"contracts": 1.0}, None)
+    for account, message in (
+        ({"contracts": 1.0}, "a position must have contracts, entry_price.* with no price"),
+        ({"entry_price": 17000.0}, "was 0 contracts with entry_price"),
+        ({**held, "contracts": -1.0}, "a long position must have its stop below its target"),
+        ({**held, "contracts": 9.0}, "at most rules.contract_limit, 5, was 9"),
+        ({**held, "contracts": 0.5}, "contracts: Input should be a valid integer"),
+        ({"drawdown_usd": float("inf")}, "drawdown_usd: Input should be a finite number"),
+    ):
+        with pytest.raises(TollgateError, match=message):
+            predict_latest(work, account, None)
     with pytest.raises(TollgateError, match="position: must be a known setting"):
         predict_latest(work, {"position": 0.5}, None)
 
@@ -336,6 +345,21 @@ def test_a_bad_roll_is_found_with_its_line(tmp_path: Path) -> None:
     desk = real_file(tmp_path, rows_100_199={"contract": "2024M"})
     found = failed_checks(desk, tmp_path)["rolls_are_plausible"]
     assert "rows 102, 202" in found
+
+
+def test_nothing_is_built_on_what_a_check_stops(work: Workplace, tmp_path: Path) -> None:
+    require_sound(work)
+    desk = real_file(tmp_path, rows_100_199={"contract": "2024M"})
+    refused = Workplace.open(desk, tmp_path / "data")
+    build_bars(refused)
+    with pytest.raises(TollgateError, match="bars of desk future must pass rolls_are_plausible"):
+        require_sound(refused)
+
+
+def test_a_contract_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    desk = real_file(tmp_path).with_settings({"bars.columns": {"contract": "expiry"}})
+    with pytest.raises(TollgateError, match="was without expiry"):
+        build_bars(Workplace.open(desk, tmp_path / "data"))
 
 
 def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> None:

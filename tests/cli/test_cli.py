@@ -267,7 +267,7 @@ def test_a_training_does_not_build_on_what_a_check_refuses(shell: Shell, tmp_pat
     bars.to_parquet(tmp_path / "bars.parquet", index=False)
     result = shell.run("ppo", "--desk", "mine", "-q")
     assert result.returncode == 2
-    assert "bars must pass prices_have_one_unit, was refused: 21 bars" in result.stderr
+    assert "bars of desk mine must pass prices_have_one_unit, was refused: 21 bars" in result.stderr
     assert not (shell.data / "lake" / "mine" / "backtest_history").exists()
 
 

@@ -1,0 +1,30 @@
+"""The checks between the links, for whoever builds a chain without Dagster."""
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from rl_core.chain.workplace import Workplace
+from rl_core.checks import Check
+from rl_core.errors import TollgateError
+
+BEFORE_TRAINING = ("bars", "backtest_history", "offline_dataset", "regime_dataset")
+
+
+def link_checks(work: Workplace, link: str) -> list[Check]:
+    """A link's own checks, run now on what is sealed."""
+    return import_module(f"rl_core.chain.{link}").run_checks(work)
+
+
+def require_sound(work: Workplace, links: Sequence[str] = BEFORE_TRAINING) -> None:
+    """Refuse to build on links that Dagster would have stopped at.
+
+    Raises:
+        TollgateError: names the first blocking check that failed, with what it found.
+    """
+    for link in links:
+        for check in link_checks(work, link):
+            if check.is_blocking and not check.passed:
+                raise TollgateError(
+                    f"{link} of desk {work.desk.name} must pass {check.name}, was refused: "
+                    f"{check.detail}"
+                )
