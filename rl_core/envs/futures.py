@@ -164,7 +164,11 @@ def step(
     )  # fmt: skip
     outcome = trade_bar(state.account, category, strength, bar, params.terms, params.rules)
     account, exited = outcome.account, outcome.exit
-    terminated = torch.stack(tuple(outcome.broken)).any(dim=0)
+    broken = outcome.broken
+    # by operators: a reduction over a stack would cut the compiled step in two
+    terminated: Tensor = (
+        broken.trailing_drawdown | broken.daily_loss | broken.contract_limit | broken.flat_by_close
+    )  # type: ignore[assignment]
     pnl = account.equity - state.account.equity
     reward = params.reward
     return Step(
@@ -175,7 +179,7 @@ def step(
             -reward.idle_penalty * (outcome.position.side == 0),
             reward.exploration_bonus * outcome.position.enters,
         ),
-        broken=tuple(outcome.broken),
+        broken=tuple(broken),
         terminated=terminated,
         truncated=(n >= state.last_bar) & ~terminated,
         ledger=Ledger(
