@@ -111,9 +111,20 @@ class DeskConfig(BaseModel, ABC):
         return self
 
     @property
-    @abstractmethod
     def preparation(self) -> PreparationConfig:
         """The parts that shape a prepared market."""
+        return PreparationConfig(
+            interval_ns=self.bars.interval_ns,
+            quality=self.quality,
+            max_sentiment_age_hours=self.sentiment.max_age_hours,
+            impact_coefficient=self.impact_coefficient,
+            sessions=self.bars.sessions,
+        )
+
+    @property
+    @abstractmethod
+    def impact_coefficient(self) -> float:
+        """Y of the impact law; 0 where fills have none."""
 
     @property
     @abstractmethod
@@ -151,14 +162,9 @@ class SpotDesk(DeskConfig):
     environment: SpotEnvConfig = SpotEnvConfig()
 
     @property
-    def preparation(self) -> PreparationConfig:
-        """With market impact."""
-        return PreparationConfig(
-            interval_ns=self.bars.interval_ns,
-            quality=self.quality,
-            max_sentiment_age_hours=self.sentiment.max_age_hours,
-            impact_coefficient=self.costs.impact_coefficient,
-        )
+    def impact_coefficient(self) -> float:
+        """As the costs say."""
+        return self.costs.impact_coefficient
 
     @model_validator(mode="after")
     def _market_has_no_sessions(self) -> Self:
@@ -211,14 +217,9 @@ class FuturesDesk(DeskConfig):
         )
 
     @property
-    def preparation(self) -> PreparationConfig:
-        """With sessions."""
-        return PreparationConfig(
-            interval_ns=self.bars.interval_ns,
-            quality=self.quality,
-            max_sentiment_age_hours=self.sentiment.max_age_hours,
-            sessions=self.bars.sessions,
-        )
+    def impact_coefficient(self) -> float:
+        """One contract moves nothing: slippage in ticks stands for it."""
+        return 0.0
 
     @property
     def initial_cash(self) -> float:
