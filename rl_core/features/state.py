@@ -67,7 +67,7 @@ BRACKET_FEATURES = (
     Feature("holding_time", 0.0, 1.0, "tanh(bars held / 60)"),
     Feature("drawdown_used", 0.0, 2.0, "share of the trailing drawdown limit"),
     Feature("day_loss_used", -2.0, 2.0, "share of the daily loss limit, negative after a gain"),
-    Feature("is_barred", 0.0, 1.0, "1 from a broken rule to the end of the session"),
+    Feature("is_barred", 0.0, 1.0, "1 while a broken rule bars the account"),
 )
 
 
