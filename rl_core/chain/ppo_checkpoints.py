@@ -206,15 +206,15 @@ def keep(
     is_due = learner.iteration > 0 and learner.iteration % config.checkpoint_every == 0
     if (is_due or is_stopping) and not is_done:
         gathered = {
-            name: processes.gather(tensor.to(device))
-            for name, tensor in learner.own_tensors().items()
+            key: processes.gather(tensor.to(device))
+            for key, tensor in learner.own_tensors().items()
         }
         if processes.is_first:
             stopped = interrupted_name(datetime.now(UTC))
             name = stopped if is_stopping else periodic_name(learner.env_steps)
             own = {
-                f"process.{rank}.{name}": tensor
-                for name, each in gathered.items()
+                f"process.{rank}.{key}": tensor
+                for key, each in gathered.items()
                 for rank, tensor in enumerate(each)
             }
             facts = {

@@ -67,7 +67,7 @@ def figures(work: Workplace, trained: Trained, options: TrainingOptions) -> dict
         "started_from": trained.started_from,
         "best_iteration": best,
         "env_steps": learner.env_steps,
-        "explained_variance": learner.history[-1].explained_variance,  # the critic's, at its best
+        "explained_variance": learner.history[-1].explained_variance,  # of the critic as trained
         "entropy": kept.entropy,
         "skipped_updates": learner.guard.skipped,
         "skipped_by_cause": learner.guard.skipped_by_cause(),
