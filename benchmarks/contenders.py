@@ -15,15 +15,10 @@ import numpy as np
 import torch
 
 from benchmarks.peers import market
-from rl_core.backtest.preparation import prepare_market
 from rl_core.desk import PROJECT_ROOT, load_desk
 from rl_core.envs.core import Environment, allowed_starts
 from rl_core.envs.spot import SpotState, SpotWindows
 from rl_core.families import family_of
-from rl_core.features.indicators import compute_indicators
-from rl_core.features.regimes import fit_regime_thresholds
-from rl_core.market.readers import read_bars
-from rl_core.market.rolls import continuous_prices
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.compilation import compiled
@@ -68,7 +63,7 @@ class Rates:
 def environment(window: int) -> SpotWindows:
     """The peers' market as our trainer's environment."""
     of, params = market.torch_market()
-    return SpotWindows(of, params, allowed_starts(torch.arange(market.BARS - 1), window))
+    return SpotWindows(allowed_starts(torch.arange(market.BARS - 1), window), of, params)
 
 
 def tollgate(epochs: int, shape: ModelConfig = MLP, **changes: object) -> float:
@@ -102,13 +97,12 @@ def unvalidated(model: ActorCritic, iteration: int) -> Validation:
 def futures_environment() -> Environment[Any]:
     """The futures desk's own training environment, on its simulated bars."""
     desk = load_desk("index_futures")
-    bars, train = read_bars(desk.bars, PROJECT_ROOT), slice(0, market.BARS)
-    indicators = compute_indicators(continuous_prices(bars))
-    everything = np.ones(len(bars), dtype=bool)
-    thresholds = fit_regime_thresholds(indicators, everything, desk.regimes)
-    prepared = prepare_market(bars, None, desk.preparation, thresholds, indicators)
+    bars = family_of(desk).read_source(PROJECT_ROOT).checked()
+    train = slice(0, market.BARS)
+    family = family_of(desk)
+    prepared = family.prepare(bars, None, None)
     kept = np.arange(len(bars))[train][prepared.first_bar :]
-    return family_of(desk).training_environment(prepared, kept, market.WINDOW, CPU)
+    return family.training_environment(prepared, kept, market.WINDOW, CPU)
 
 
 def environment_alone(

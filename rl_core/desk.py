@@ -1,7 +1,8 @@
 """A desk: one trading problem, in one YAML file that holds only what differs from the defaults.
 
-Its `kind` says what is traded and how: `spot` or `futures`. What the kinds share stands in
-`DeskConfig`, and what only one of them knows in its own class; `rl_core/families` acts on it.
+Its `kind` says what is traded and how: `spot`, `futures` or `portfolio`. What the kinds share
+stands in `DeskConfig`, and what only one of them knows in its own class; `rl_core/families` acts on
+it.
 Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 """
 
@@ -16,15 +17,20 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.backtest.engine import AccountConfig
+from rl_core.backtest.panel_preparation import PanelPreparation
 from rl_core.backtest.preparation import PreparationConfig
+from rl_core.ensemble.allocators import AllocatorConfig
 from rl_core.ensemble.vote import EnsembleConfig
-from rl_core.envs.config import FuturesEnvConfig, SpotEnvConfig
+from rl_core.envs.config import FuturesEnvConfig, WindowConfig
 from rl_core.errors import TollgateError, validated
 from rl_core.evaluation.config import GateConfig
+from rl_core.features.allocations import AllocationConfig
 from rl_core.features.regimes import RegimeConfig
 from rl_core.features.sentiment import SentimentConfig
 from rl_core.market.bars import BarsConfig
+from rl_core.market.panel import PanelConfig
 from rl_core.market.quality import QualityConfig
+from rl_core.market.source import SourceConfig
 from rl_core.market.splits import SplitConfig
 from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
@@ -39,6 +45,7 @@ from rl_core.trading.futures import (
     FuturesTrading,
     RulebookConfig,
 )
+from rl_core.trading.rebalancing import PortfolioCostConfig
 from rl_core.training.config import CloningConfig, PPOConfig
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +70,14 @@ class RetrainConfig(BaseModel):
         return self
 
 
+class CashConfig(BaseModel):
+    """What an account begins with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initial_cash: float = Field(default=1_000_000.0, gt=0, description="account currency")
+
+
 class DeskConfig(BaseModel, ABC):
     """What every desk has."""
 
@@ -77,12 +92,11 @@ class DeskConfig(BaseModel, ABC):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = ""
     owners: tuple[str, ...] = ("team:quant",)
-    bars: BarsConfig
+    bars: SourceConfig
     quality: QualityConfig = QualityConfig()
     sentiment: SentimentConfig = SentimentConfig()
     regimes: RegimeConfig = RegimeConfig()
     splits: SplitConfig = SplitConfig()
-    ensemble: EnsembleConfig = EnsembleConfig()
     dataset: DatasetConfig = DatasetConfig()
     regime_filter: RegimeFilterConfig = RegimeFilterConfig()
     model: ModelConfig = ModelConfig()
@@ -111,22 +125,6 @@ class DeskConfig(BaseModel, ABC):
         return self
 
     @property
-    def preparation(self) -> PreparationConfig:
-        """The parts that shape a prepared market."""
-        return PreparationConfig(
-            interval_ns=self.bars.interval_ns,
-            quality=self.quality,
-            max_sentiment_age_hours=self.sentiment.max_age_hours,
-            impact_coefficient=self.impact_coefficient,
-            sessions=self.bars.sessions,
-        )
-
-    @property
-    @abstractmethod
-    def impact_coefficient(self) -> float:
-        """Y of the impact law; 0 where fills have none."""
-
-    @property
     @abstractmethod
     def initial_cash(self) -> float:
         """Of an account, account currency."""
@@ -153,13 +151,36 @@ class DeskConfig(BaseModel, ABC):
         return validated(type(self), changed, "the command line")
 
 
-class SpotDesk(DeskConfig):
+class SeriesDesk(DeskConfig):
+    """What desks that trade one instrument share."""
+
+    bars: BarsConfig  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: never set
+    ensemble: EnsembleConfig = EnsembleConfig()
+
+    @property
+    def preparation(self) -> PreparationConfig:
+        """The parts that shape a prepared market."""
+        return PreparationConfig(
+            interval_ns=self.bars.interval_ns,
+            quality=self.quality,
+            max_sentiment_age_hours=self.sentiment.max_age_hours,
+            impact_coefficient=self.impact_coefficient,
+            sessions=self.bars.sessions,
+        )
+
+    @property
+    @abstractmethod
+    def impact_coefficient(self) -> float:
+        """Y of the impact law; 0 where fills have none."""
+
+
+class SpotDesk(SeriesDesk):
     """One instrument, bought and sold for cash, in a market that is always open."""
 
     kind: Literal["spot"] = "spot"
     costs: CostConfig = CostConfig()
     account: AccountConfig = AccountConfig()
-    environment: SpotEnvConfig = SpotEnvConfig()
+    environment: WindowConfig = WindowConfig()
 
     @property
     def impact_coefficient(self) -> float:
@@ -178,7 +199,7 @@ class SpotDesk(DeskConfig):
         return self.account.initial_cash
 
 
-class FuturesDesk(DeskConfig):
+class FuturesDesk(SeriesDesk):
     """One future, intraday, with brackets and the rulebook of a funded account."""
 
     shared_sections: ClassVar[tuple[str, ...]] = (
@@ -227,7 +248,41 @@ class FuturesDesk(DeskConfig):
         return self.account.initial_cash
 
 
-KINDS: Mapping[str, type[DeskConfig]] = {"spot": SpotDesk, "futures": FuturesDesk}
+class PortfolioDesk(DeskConfig):
+    """Many stocks and cash, by the day: which factor to follow, and when."""
+
+    shared_sections: ClassVar[tuple[str, ...]] = (*DeskConfig.shared_sections, "allocations")
+
+    kind: Literal["portfolio"] = "portfolio"
+    bars: PanelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: never set
+    allocations: AllocationConfig = AllocationConfig()
+    ensemble: AllocatorConfig = AllocatorConfig()
+    costs: PortfolioCostConfig = PortfolioCostConfig()
+    account: CashConfig = CashConfig()
+    environment: WindowConfig = WindowConfig()
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.sentiment.path is not None:
+            raise ValueError("a portfolio desk must have no sentiment.path: its state has no place")
+        return self
+
+    @property
+    def panel_preparation(self) -> PanelPreparation:
+        """The parts that shape a prepared universe."""
+        return PanelPreparation(self.bars, self.quality, self.allocations, self.costs)
+
+    @property
+    def initial_cash(self) -> float:
+        """Account currency."""
+        return self.account.initial_cash
+
+
+KINDS: Mapping[str, type[DeskConfig]] = {
+    "spot": SpotDesk,
+    "futures": FuturesDesk,
+    "portfolio": PortfolioDesk,
+}
 
 
 def parse_desk(settings: Mapping[str, Any], where: str) -> DeskConfig:

@@ -14,7 +14,6 @@ from hypothesis import settings
 
 from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prepare_market
 from rl_core.desk import SpotDesk
-from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
 from rl_core.market.quality import QualityConfig
 from rl_core.market.simulated import simulate_bars
@@ -54,8 +53,10 @@ def prepare(preparation: PreparationConfig) -> Callable[[pd.DataFrame], Prepared
 
     def run(bars: pd.DataFrame) -> PreparedMarket:
         train = np.arange(len(bars)) < len(bars) // 2
-        thresholds = fit_regime_thresholds(compute_indicators(bars), train, RegimeConfig())
-        return prepare_market(bars, None, preparation, thresholds)
+        return prepare_market(
+            bars, None, preparation,
+            lambda indicators: fit_regime_thresholds(indicators, train, RegimeConfig()),
+        )  # fmt: skip
 
     return run
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from rl_core.backtest.engine import AccountConfig
-from rl_core.envs.config import SpotEnvConfig
+from rl_core.envs.config import WindowConfig
 from rl_core.envs.spot import SpotMarket, SpotParams
 from rl_core.trading.costs import CostRates
 
@@ -21,7 +21,7 @@ RATES = CostRates(
     commission=0.001, price_cost=0.0006, max_impact=0.05, rebalance_band=0.1, borrow_per_bar=0.0
 )
 ACCOUNT = AccountConfig()
-RULES = SpotEnvConfig()
+RULES = WindowConfig()
 INITIAL_CASH = ACCOUNT.initial_cash
 MIN_POSITION, MAX_POSITION = ACCOUNT.min_position, ACCOUNT.max_position
 MAX_DRAWDOWN, REWARD_SCALE = RULES.max_drawdown, RULES.reward_scale

@@ -19,7 +19,7 @@ class SpotTorchRL(EnvBase):
     def __init__(self, num_envs: int) -> None:
         super().__init__(batch_size=torch.Size([num_envs]), device="cpu")
         self.market, self.params = market.torch_market()
-        self.windows = SpotWindows(self.market, self.params, torch.empty(0))
+        self.windows = SpotWindows(torch.empty(0), self.market, self.params)
         self.strength = torch.ones(num_envs)
         column, shape = (num_envs, 1), (num_envs, market.OBSERVATION)
         flag = Categorical(2, shape=torch.Size(column), dtype=torch.bool)

@@ -3,6 +3,7 @@
 Shapes: B bars.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,7 @@ class PreparedMarket:
     features: NDArray[np.float32]  # (B, F), NaN in the warm-up
     first_bar: int  # first with complete features
     impact_scale: NDArray[np.float64]  # (B,)
+    horizon_ns: NDArray[np.int64]  # (B,) time as horizons and the purge count it
 
     @property
     def session_clock(self) -> SessionClock:
@@ -75,8 +77,7 @@ def prepare_market(
     bars: pd.DataFrame,
     sentiment: pd.DataFrame | None,
     config: PreparationConfig,
-    thresholds: RegimeThresholds,
-    indicators: Indicators | None = None,
+    thresholds: Callable[[Indicators], RegimeThresholds],
 ) -> PreparedMarket:
     """Compute all that is known per bar.
 
@@ -84,13 +85,13 @@ def prepare_market(
         bars: (B,) bars that meet the contract.
         sentiment: published rows, or None without a source.
         config: the desk's parts.
-        thresholds: fitted on the training span.
-        indicators: of these bars, if they are known already.
+        thresholds: of the volatility regimes, given the bars' indicators.
     """
     ns = nanoseconds(bars["timestamp"])
     prices = continuous_prices(bars)
-    indicators = indicators or compute_indicators(prices)
-    regime = volatility_regime(indicators, thresholds)
+    indicators = compute_indicators(prices)
+    fitted = thresholds(indicators)
+    regime = volatility_regime(indicators, fitted)
     hours = trading_hours(config.sessions, ns, config.interval_ns)
     health = data_health(bars, hours.position(ns), config.quality)
     opinion = sentiment_at_close(
@@ -105,7 +106,7 @@ def prepare_market(
         bars=bars,
         ns=ns,
         indicators=indicators,
-        thresholds=thresholds,
+        thresholds=fitted,
         regime=regime,
         health=health,
         sentiment=opinion,
@@ -113,4 +114,5 @@ def prepare_market(
         features=features,
         first_bar=first_complete_row(features),
         impact_scale=impact_scale(bars, indicators.volatility, config.impact_coefficient),
+        horizon_ns=ns,
     )

@@ -20,6 +20,8 @@ CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it blo
         "prices_have_one_unit": True,
         "the_feed_never_died": False,
         "rolls_are_plausible": True,
+        "prices_are_adjusted": True,
+        "universe_is_not_of_survivors": False,
     },
     "backtest_history": {"equity_is_cash_and_holdings": True},
     "offline_dataset": DATASET_CHECKS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from rl_core.backtest.preparation import PreparedMarket, prepare_market
+from rl_core.backtest.preparation import PreparedMarket
 from rl_core.backtest.records import decision_records
 from rl_core.chain import CHAIN
 from rl_core.chain.workplace import THRESHOLDS, Workplace
@@ -13,10 +13,7 @@ from rl_core.checks import Check
 from rl_core.desk import DeskConfig
 from rl_core.errors import TollgateError
 from rl_core.families import family_of
-from rl_core.features.indicators import compute_indicators
-from rl_core.features.regimes import fit_regime_thresholds
-from rl_core.market.bars import describe_rows, nanoseconds
-from rl_core.market.rolls import continuous_prices
+from rl_core.market.bars import describe_rows
 from rl_core.market.splits import Split, split_bars
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
@@ -27,11 +24,11 @@ BOOKKEEPING_ERROR = 1e-9  # relative
 
 @dataclass(frozen=True)
 class Backtest:
-    """The ensemble's run over some bars, beside buy and hold."""
+    """The ensemble's run over some bars, beside its benchmarks."""
 
     market: PreparedMarket
     records: pd.DataFrame  # one row per decision
-    performance: dict[str, Performance]  # ensemble, buy_and_hold
+    performance: dict[str, Performance]  # ensemble, buy_and_hold and other benchmarks
 
 
 def run_backtest(
@@ -45,7 +42,7 @@ def run_backtest(
 
     Args:
         desk: the desk.
-        bars: all its bars: thresholds are fitted on the training part of them.
+        bars: all its bars, as sealed: thresholds are fitted on the training part of them.
         sentiment: published rows, or None without a source.
         start: first day of trading, UTC, or None for the first complete state.
         end: last day, included, or None for the last bar.
@@ -53,27 +50,27 @@ def run_backtest(
     Raises:
         TollgateError: a date outside the bars.
     """
-    ns = nanoseconds(bars["timestamp"])
-    train = split_bars(ns, desk.splits) == Split.TRAIN
-    family, indicators = family_of(desk), compute_indicators(continuous_prices(bars))
-    thresholds = fit_regime_thresholds(indicators, train, desk.regimes)
-    market = prepare_market(bars, sentiment, desk.preparation, thresholds, indicators)
-    span = trading_span(bars["timestamp"], market.first_bar, start, end)
+    family = family_of(desk)
+    market = family.prepare(bars, sentiment, None)
+    span = trading_span(market.bars["timestamp"], market.first_bar, start, end)
     vote = family.vote(market).take(span)
     own = family.walk(market, span.start, vote.action, vote.strength)
-    held = family.buy_and_hold(market, span.start, len(vote.action))
-    traded = bars.iloc[span].reset_index(drop=True)
+    others = family.benchmarks(market, span.start, len(vote.action))
+    traded = market.bars.iloc[span].reset_index(drop=True)
     return Backtest(
         market=market,
         records=decision_records(traded, vote, own.records, market.regime[span]),
-        performance={"ensemble": own.performance, "buy_and_hold": held.performance},
+        performance={
+            "ensemble": own.performance,
+            **{name: walk.performance for name, walk in others.items()},
+        },
     )
 
 
-def in_sample_until(desk: DeskConfig, bars: pd.DataFrame) -> pd.Timestamp:
+def in_sample_until(desk: DeskConfig, market: PreparedMarket) -> pd.Timestamp:
     """Last bar that the regime thresholds were fitted on: decisions up to it are in-sample."""
-    train = split_bars(nanoseconds(bars["timestamp"]), desk.splits) == Split.TRAIN
-    return bars["timestamp"][train].iloc[-1]
+    train = split_bars(market.horizon_ns, desk.splits) == Split.TRAIN
+    return market.bars["timestamp"][train].iloc[-1]
 
 
 def trading_span(

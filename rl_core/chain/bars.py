@@ -7,27 +7,11 @@ from rl_core.desk import PROJECT_ROOT
 from rl_core.errors import validated
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
-from rl_core.market.quality import QualityConfig, QualityReport, assess_quality
-from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
+from rl_core.market.quality import QualityConfig, QualityReport
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import read_json, write_json
 
 QUALITY = "quality.json"
-
-
-def read_source(work: Workplace) -> tuple[RawBars, QualityReport]:
-    """The desk's source as it is, and what is odd about it, by line or row of the file."""
-    desk = work.desk
-    raw = read_raw_bars(desk.bars, PROJECT_ROOT)
-    report = assess_quality(
-        raw.frame,
-        desk.bars.interval_ns,
-        desk.quality,
-        row_numbers=raw.row_numbers,
-        was_newest_first=raw.was_newest_first,
-        sessions=desk.bars.sessions,
-    )
-    return raw, report
 
 
 def build_bars(work: Workplace) -> Artifact:
@@ -36,11 +20,11 @@ def build_bars(work: Workplace) -> Artifact:
     Raises:
         TollgateError: they break the contract; nothing is written.
     """
-    raw, report = read_source(work)
-    bars = checked_bars(raw, work.desk.bars)
+    source = work.family.read_source(PROJECT_ROOT)
+    bars, report = source.checked(), source.report
     sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
     metadata = quality_counts(report) | {
-        "rows": len(bars),
+        "rows": bars["timestamp"].nunique(),
         "symbol": work.desk.bars.symbol,
         "is_simulated": work.desk.bars.is_simulated,
         "sentiment_rows": 0 if sentiment is None else len(sentiment),
@@ -65,6 +49,7 @@ ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
     "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
     "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
     "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
+    "prices_are_adjusted": ("split_rows", "that fall or rise as if by a split"),
 }
 
 
@@ -73,6 +58,24 @@ def run_checks(work: Workplace) -> list[Check]:
     work.lake.load("bars")
     path = work.lake.path("bars", QUALITY)
     return checks_of(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
+
+
+MOST_NAMED = 5
+
+
+def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float]]:
+    """Whether stocks ever left the universe: one of survivors alone flatters every result."""
+    left = report.stocks_that_left
+    figures: dict[str, float] = {"stocks": report.stocks, "left": len(left)}
+    if report.stocks == 1:
+        return True, "one instrument", figures
+    if left:
+        return True, f"{len(left)} of {report.stocks} stocks left before the end", figures
+    said = (
+        f"all {report.stocks} stocks are still listed at the end: chosen afterwards, as it seems, "
+        "so every result here is better than anybody could have had"
+    )
+    return False, said, figures
 
 
 def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
@@ -93,7 +96,11 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
     for name, (field, meaning) in ROW_CHECKS.items():
         rows: list[int] = getattr(report, field)
         where = f": {describe_rows(rows)}" if rows else ""
+        if name == "prices_are_adjusted" and rows:
+            where += f" ({', '.join(report.splits[:MOST_NAMED])}): adjust them, or name those that "
+            where += "were no splits in bars.known_moves"
         verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
+    verdicts["universe_is_not_of_survivors"] = survivors_verdict(report)
     return [
         Check(
             name=name,

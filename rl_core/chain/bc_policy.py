@@ -87,6 +87,8 @@ def train_clone(
     spec = PolicySpec(
         model=desk.model,
         features=work.family.state.names,
+        actions=work.family.actions,
+        has_strength=work.family.has_strength,
         horizons=desk.dataset.horizons,
         trained_horizons=desk.dataset.horizons if desk.bc.return_weight > 0 else (),
         thresholds=work.read_thresholds("regime_dataset"),
@@ -100,6 +102,7 @@ def train_clone(
     best, history = clone_behaviour(
         policy.model, train, validation, desk.bc, seed,
         lambda epoch: say(epoch_line(epoch, desk.bc.epochs)),
+        num_market=len(work.family.state.market),
     )  # fmt: skip
     say(f"bc: best epoch {best}, validation loss {history[best - 1].validation.loss:.4f}")
     return Clone(seed, policy, best, history)

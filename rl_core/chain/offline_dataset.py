@@ -5,12 +5,17 @@ import pandas as pd
 from rl_core.chain.workplace import BARS, THRESHOLDS, Workplace
 from rl_core.checks import Check
 from rl_core.market.splits import split_bars
-from rl_core.offline.dataset import action_distribution, build_dataset, export_npz
+from rl_core.offline.dataset import (
+    action_distribution,
+    build_dataset,
+    export_npz,
+    state_names,
+)
 from rl_core.offline.validation import MarketSource, validate_dataset
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import write_json
 
-SAMPLE_COLUMNS = ["timestamp", "rsi", "macd_signal", "position", "action", "strength"]
+SAMPLED_FEATURES = 4
 
 
 def build_offline_dataset(work: Workplace) -> Artifact:
@@ -21,12 +26,12 @@ def build_offline_dataset(work: Workplace) -> Artifact:
     market = work.read_market(thresholds)
     history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
     dataset = build_dataset(
-        market, split_bars(market.ns, desk.splits), history, work.family.state,
+        market, split_bars(market.horizon_ns, desk.splits), history, work.family.state,
         work.family.decision_columns, desk.dataset,
     )  # fmt: skip
     metadata = {
         "rows": len(dataset),
-        "actions": action_distribution(dataset["action"]),
+        "actions": action_distribution(dataset["action"], work.family.actions),
         "splits": dataset["split"].value_counts().to_dict(),
         "unknown_targets": {
             horizon: int(dataset[f"return_{horizon}"].isna().sum())
@@ -43,12 +48,15 @@ def build_offline_dataset(work: Workplace) -> Artifact:
 def run_checks(work: Workplace) -> list[Check]:
     """Validate the dataset as it lies on disk, whatever its seal says."""
     work.lake.seal("offline_dataset")
+    family, sealed = work.family, work.read_bars()
+    thresholds = work.read_thresholds("backtest_history")
     source = MarketSource(
-        work.read_bars(),
+        sealed,
         work.read_sentiment(),
-        work.desk.preparation,
-        work.read_thresholds("backtest_history"),
-        work.family.state.market_names,
+        work.desk.bars.interval_ns,
+        lambda bars, sentiment: family.prepare(bars, sentiment, thresholds),
+        family.state.market_names,
+        family.prices_sql(sealed),
     )
     return validate_dataset(
         work.lake.path("offline_dataset", "dataset.parquet"),
@@ -63,4 +71,7 @@ def dataset_sample(work: Workplace, rows: int = 5) -> pd.DataFrame:
     dataset = work.read_dataset("offline_dataset")
     targets = [f"return_{horizon}" for horizon in work.desk.dataset.horizons]
     step = max(len(dataset) // rows, 1)
-    return dataset.iloc[::step][:rows][[*SAMPLE_COLUMNS, *targets, "split"]]
+    names = state_names(dataset)
+    features = names[:: max(len(names) // SAMPLED_FEATURES, 1)][:SAMPLED_FEATURES]
+    columns = ["timestamp", *features, "action", "strength", *targets, "split"]
+    return dataset.iloc[::step][:rows][columns]

@@ -134,6 +134,11 @@ def starting_policy(
     # the risk head is the clone's affair: PPO keeps it as it finds it
     shape = desk.model.model_copy(update={"risk_head": policy.spec.model.risk_head})
     spec = policy.spec.model_copy(update={"model": shape, "thresholds": thresholds})
+    if policy.spec.actions != work.family.actions:
+        raise TollgateError(
+            f"{name} must choose from {', '.join(work.family.actions)}, was trained to choose from "
+            f"{', '.join(policy.spec.actions)}"
+        )
     if policy.spec.horizons != desk.dataset.horizons:
         raise TollgateError(
             f"{name} must predict {desk.dataset.horizons}, was trained for {policy.spec.horizons}"

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rl_core.backtest.preparation import PreparedMarket, prepare_market
+from rl_core.backtest.preparation import PreparedMarket
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import PROJECT_ROOT, DeskConfig, parse_desk
 from rl_core.errors import TollgateError
 from rl_core.evaluation.policy_walk import decide
 from rl_core.families import family_of
 from rl_core.features.sentiment import read_sentiment
-from rl_core.market.readers import read_bars
 from rl_core.models.policy_file import Policy, load_policy
 from rl_core.registry.store import Stage, Version
 from rl_core.serving.predict import decide_state
@@ -44,10 +43,13 @@ def predict_latest(
                 f"{then} and the desk now has {now}"
             )
     now = pd.Timestamp.now(tz="UTC")
-    bars = closed_bars(read_bars(work.desk.bars, PROJECT_ROOT), work.desk.bars.interval_ns, now)
+    source = work.family.read_source(PROJECT_ROOT).checked()
     sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
-    market = prepare_market(bars, sentiment, trained.preparation, policy.spec.thresholds)
     family = family_of(trained)
+    market = family.prepare(
+        closed_bars(source, work.desk.bars.interval_ns, now), sentiment, policy.spec.thresholds
+    )
+    bars = market.bars
     if market.first_bar >= len(bars):
         raise TollgateError(f"bars must outlast the indicators' warm-up, was {len(bars)} bars")
     state = np.concatenate([market.features[-1], family.account_state(market, account)])

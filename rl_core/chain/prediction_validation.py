@@ -44,7 +44,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         "teacher": family.walk(
             market, first, test["action"].to_numpy(np.int8), test["strength"].to_numpy(np.float64)
         ),
-        "buy_and_hold": family.buy_and_hold(market, first, len(test)),
+        **family.benchmarks(market, first, len(test)),
     }
     evidence = gather_evidence(work, policy, dataset, decisions, own.equity)
     checks = judge(evidence, desk.gate)
@@ -60,7 +60,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         checks=checks,
         predictions=metrics_by_horizon(evidence),
         performance={name: walk.performance for name, walk in walks.items()},
-        actions=action_distribution(decisions.action),
+        actions=action_distribution(decisions.action, policy.spec.actions),
     )
     metadata = {
         "is_safe": report.is_safe,
@@ -92,6 +92,7 @@ def gather_evidence(
         predictions=trained_predictions(policy, decisions),
         targets=dataset_arrays(dataset, horizons, "test").returns.astype(np.float64),
         actions=decisions.action,
+        action_names=policy.spec.actions,
         train=imitation(work, policy, work.read_dataset("regime_dataset"), "train"),
         test=imitation(work, policy, dataset, "test"),
         latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),

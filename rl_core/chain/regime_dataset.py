@@ -22,7 +22,7 @@ def build_regime_dataset(work: Workplace) -> Artifact:
         "train_rows": int((filtered["split"] == "train").sum()),
         "train_rows_before": int((dataset["split"] == "train").sum()),
         "train_rows_by_mode": rows_per_mode(dataset, thresholds),
-        "actions": action_distribution(filtered["action"]),
+        "actions": action_distribution(filtered["action"], work.family.actions),
     }
     with lake.build("regime_dataset", inputs, desk.resolved(), metadata) as directory:
         filtered.to_parquet(directory / "dataset.parquet", index=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from rl_core.backtest.preparation import PreparedMarket, prepare_market
+from rl_core.backtest.preparation import PreparedMarket
 from rl_core.desk import DeskConfig, data_root, load_desk
 from rl_core.errors import TollgateError, validated
 from rl_core.families import Family, family_of
@@ -83,9 +83,7 @@ class Workplace:
 
     def read_market(self, thresholds: RegimeThresholds) -> PreparedMarket:
         """The sealed bars, prepared."""
-        return prepare_market(
-            self.read_bars(), self.read_sentiment(), self.desk.preparation, thresholds
-        )
+        return self.family.prepare(self.read_bars(), self.read_sentiment(), thresholds)
 
     def read_dataset(self, name: str) -> pd.DataFrame:
         """`offline_dataset` or `regime_dataset`."""

@@ -78,13 +78,14 @@ def bars(desk: Desk, as_json: AsJson = False) -> None:
     stale and jumping bars, with all row numbers in `--json`. Exit 1 if a check fails that stops the
     chain, 2 if the bars break the contract.
     """
-    from rl_core.chain.bars import checks_of, quality_counts, read_source
+    from rl_core.chain.bars import checks_of, quality_counts
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
-    from rl_core.market.readers import checked_bars
+    from rl_core.desk import PROJECT_ROOT
 
     work = Workplace.open(desk)
-    raw, report = read_source(work)
+    source = work.family.read_source(PROJECT_ROOT)
+    report = source.report
     found = checks_of(report, work.desk.quality)
     everything, checks = report.model_dump(), [check.model_dump() for check in found]
     emit(
@@ -93,7 +94,7 @@ def bars(desk: Desk, as_json: AsJson = False) -> None:
         as_json,
         show.quality,
     )
-    checked_bars(raw, work.desk.bars)
+    source.checked()
     exit_if_stopped(found)
 
 
@@ -114,12 +115,12 @@ def backtest(
     from rl_core.chain.backtest_history import in_sample_until, run_backtest
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, load_desk
+    from rl_core.families import family_of
     from rl_core.features.sentiment import read_sentiment
-    from rl_core.market.readers import read_bars
 
     config = load_desk(desk)
     sentiment = read_sentiment(config.sentiment, PROJECT_ROOT)
-    source = read_bars(config.bars, PROJECT_ROOT)
+    source = family_of(config).read_source(PROJECT_ROOT).checked()
     result = run_backtest(config, source, sentiment, start_date, end_date)
     if output is not None:
         if not output.parent.is_dir():
@@ -132,7 +133,7 @@ def backtest(
         "start": str(records["timestamp"].iloc[0]),
         "end": str(records["timestamp"].iloc[-1]),
         "decisions": len(records),
-        "in_sample_until": str(in_sample_until(config, source)),
+        "in_sample_until": str(in_sample_until(config, result.market)),
         "performance": {name: p.model_dump() for name, p in result.performance.items()},
     }
     emit(summary, as_json, show.backtest)

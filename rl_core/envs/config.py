@@ -5,8 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rl_core.envs.curriculum import Ramp
 
 
-class SpotEnvConfig(BaseModel):
-    """Rules and reward of the spot environment; costs and positions come from the desk."""
+class WindowConfig(BaseModel):
+    """Rules and reward of an environment of windows; costs and positions come from the desk."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -4,7 +4,6 @@
 close. Shapes: N accounts, B bars, F market features.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -14,8 +13,9 @@ from torch import Tensor
 
 from rl_core.backtest.engine import AccountConfig
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.envs.config import SpotEnvConfig
-from rl_core.envs.core import Ledger, Observation, Step, where_ended
+from rl_core.envs.config import WindowConfig
+from rl_core.envs.core import Ledger, Observation, Step
+from rl_core.envs.windows import Windows, log_growth
 from rl_core.trading.accounts import (
     HOLD,
     NEVER_TRADED_DAYS,
@@ -60,7 +60,7 @@ class SpotParams:
 
     rates: CostRates
     account: AccountConfig
-    rules: SpotEnvConfig
+    rules: WindowConfig
 
 
 class SpotState(NamedTuple):
@@ -113,8 +113,6 @@ def step(
     peak_equity = torch.maximum(state.peak_equity, mark.equity)
     terminated = mark.equity <= peak_equity * (1 - params.rules.max_drawdown)
     truncated = (bar >= state.last_bar) & ~terminated
-    # a lost account has equity <= 0 and no logarithm; a loss of 99.9% stands for it
-    growth = (mark.equity / state.equity).clamp(min=1e-3)
     pnl = mark.equity - state.equity
     closed, trade_pnl, open_pnl = trade_results(
         state, mark.units, pnl, is_last=terminated | truncated
@@ -129,7 +127,7 @@ def step(
         last_trade_day=torch.where(traded, market.days[bar], state.last_trade_day),
         trade_pnl=open_pnl,
     )
-    reward = params.rules.reward_scale * growth.log()
+    reward = params.rules.reward_scale * log_growth(mark.equity, state.equity)
     ledger = Ledger(pnl, closed, trade_pnl, drawdown=1 - mark.equity / peak_equity)
     return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
 
@@ -171,70 +169,16 @@ def account_state(market: SpotMarket, state: SpotState) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class SpotWindows:
-    """The environment that trains: windows from random starts, each as long as a rollout.
-
-    An account that breaks a rule starts again at a random bar. Windows end with the rollout, so
-    that the bootstrap needs one extra forward pass only.
-    """
+class SpotWindows(Windows[SpotState]):
+    """The environment that trains: windows from random starts."""
 
     market: SpotMarket
     params: SpotParams
-    starts: Tensor  # (S,) int64 bars from which a whole window lies inside the training span
 
     @property
     def features(self) -> Tensor:
         """(B, F) market features."""
         return self.market.features
-
-    @property
-    def reward_terms(self) -> tuple[str, ...]:
-        """One: the scaled log growth of equity."""
-        return ("growth",)
-
-    @property
-    def annealed_terms(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """How far equity may fall."""
-        return ("max_drawdown",)
-
-    @property
-    def truncates_midway(self) -> bool:
-        """Windows are as long as rollouts."""
-        return False
-
-    @property
-    def goes_on(self) -> bool:
-        """Every rollout has windows of its own."""
-        return False
-
-    @property
-    def curriculum(self) -> Mapping[str, Tensor]:
-        """There is none."""
-        return {}
-
-    def at(self, progress: float) -> Self:
-        """It is the same throughout."""
-        return self
-
-    def begin(
-        self, previous: SpotState | None, num_envs: int, steps: int, generator: torch.Generator
-    ) -> tuple[SpotState, Tensor]:
-        """New windows for all."""
-        state = self.fresh(num_envs, steps, generator)
-        return state, torch.ones_like(state.bar, dtype=torch.bool)
-
-    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> SpotState:
-        """Accounts with nothing but cash at random starts, cut off `steps_left` bars later."""
-        pick = torch.randint(
-            len(self.starts), (num_envs,), generator=generator, device=self.starts.device
-        )
-        bar = self.starts[pick]
-        return self.open_accounts(bar, bar + steps_left)
 
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> SpotState:
         """Accounts with nothing but cash."""
@@ -247,10 +191,6 @@ class SpotWindows:
     def step(self, state: SpotState, category: Tensor, strength: Tensor) -> Step[SpotState]:
         """Trade at the next open."""
         return step(self.market, self.params, state, category, strength)
-
-    def restart(self, ended: Tensor, state: SpotState, fresh: SpotState) -> SpotState:
-        """Account by account, the fresh state or the old one."""
-        return where_ended(ended, state, fresh)
 
     def observe(self, state: SpotState) -> Observation:
         """The bar, and the four account features."""

@@ -19,7 +19,6 @@ from rl_core.evaluation.metrics import (
     largest_identical_share,
     prediction_metrics,
 )
-from rl_core.trading.accounts import ACTIONS
 from rl_core.trading.performance import Performance
 
 Array = NDArray[np.float64]
@@ -53,6 +52,7 @@ class Evidence:
     predictions: Array | None  # (S, H) fractions before clipping; None if the heads are untrained
     targets: Array  # (S, H), NaN is unknown
     actions: NDArray[np.int8]  # (S,)
+    action_names: tuple[str, ...]
     train: Imitation
     test: Imitation
     latencies_seconds: Array  # (rounds, repeats) of single predictions
@@ -74,7 +74,7 @@ class GateReport(BaseModel):
     is_skilled: bool | None  # None: skill was not judged
     checks: list[Check]
     predictions: dict[str, PredictionMetrics]  # by horizon; empty if the heads are untrained
-    performance: dict[str, Performance]  # policy, teacher, buy_and_hold on the test span
+    performance: dict[str, Performance]  # policy, teacher, benchmarks on the test span
     actions: dict[str, int]
 
 
@@ -82,7 +82,7 @@ def judge(evidence: Evidence, config: GateConfig) -> list[Check]:
     """Every check of CHECK_NAMES, in that order."""
     return [
         *_prediction_checks(evidence, config),
-        _check_actions(evidence.actions, config),
+        _check_actions(evidence, config),
         *_overfit_checks(evidence.train, evidence.test, config),
         _check_latency(evidence.latencies_seconds, config),
         _check(
@@ -154,14 +154,15 @@ def _check_variation(horizons: Sequence[str], predictions: Array, config: GateCo
     return _check("predictions_vary_across_states", passed, detail, **shares)
 
 
-def _check_actions(actions: NDArray[np.int8], config: GateConfig) -> Check:
-    shares = np.bincount(actions, minlength=len(ACTIONS)) / len(actions)
+def _check_actions(evidence: Evidence, config: GateConfig) -> Check:
+    names, actions = evidence.action_names, evidence.actions
+    shares = np.bincount(actions, minlength=len(names)) / len(actions)
     largest = int(shares.argmax())
     return _check(
         "actions_have_not_collapsed",
         bool(shares[largest] <= config.max_action_share),
-        f"{ACTIONS[largest]} in {shares[largest]:.3f} of bars, limit {config.max_action_share}",
-        **dict(zip(ACTIONS, shares.tolist(), strict=True)),
+        f"{names[largest]} in {shares[largest]:.3f} of bars, limit {config.max_action_share}",
+        **dict(zip(names, shares.tolist(), strict=True)),
     )
 
 

@@ -15,7 +15,13 @@ from rl_core.trading.performance import Performance
 
 Array = NDArray[np.float64]
 
-NAMES = {"policy": "this policy", "teacher": "ensemble (teacher)", "buy_and_hold": "buy and hold"}
+NAMES = {
+    "policy": "this policy",
+    "teacher": "ensemble (teacher)",
+    "buy_and_hold": "buy and hold",
+    "equal_weight": "equal weight",
+    "best_single_regime": "best single regime",
+}
 
 
 def markdown(report: GateReport) -> str:
@@ -56,8 +62,9 @@ def performance_table(performance: dict[str, Performance]) -> str:
     ]
     for name, p in performance.items():
         sharpe = f"{number(p.sharpe)} ± {number(p.sharpe_standard_error)}"
+        note = f" ({p.note})" if p.note else ""
         lines.append(
-            f"| {NAMES.get(name, name)} | {percent(p.total_return)} | {sharpe} "
+            f"| {NAMES.get(name, name)}{note} | {percent(p.total_return)} | {sharpe} "
             f"| {percent(p.max_drawdown)} | {p.round_trips} | {percent(p.win_rate)} "
             f"| {percent(p.costs_paid)} |"
         )

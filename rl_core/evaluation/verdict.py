@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+# whom a policy must beat; the best single regime is not among them, since it was picked afterwards
+RIVALS = {"teacher": "teacher", "buy_and_hold": "buy and hold", "equal_weight": "equal weight"}
+
 
 def verdict(report: Mapping[str, Any]) -> str:
     """What a person should take from a report, given as JSON.
 
     Says whether the model may be served, and whether the test span shows an edge. An edge is not
-    claimed unless the Sharpe ratio exceeds that of both the teacher and buy and hold, and zero, by
-    two standard errors; even then skill stays unjudged until the gate has a test for it.
+    claimed unless the Sharpe ratio exceeds that of the teacher, of buy and hold, of equal weight
+    where there is one, and zero, by two standard errors; even then skill stays unjudged until the
+    gate has a test for it.
     """
     failed = [check["name"] for check in report["checks"] if not check["passed"]]
     served = (
@@ -24,10 +28,14 @@ def _edge(performance: Mapping[str, Mapping[str, Any]]) -> str:
     own = performance["policy"]
     if own["sharpe"] is None:
         return "On the test span it did not trade, so it shows no edge."
-    others = {name: performance[name]["sharpe"] or 0.0 for name in ("teacher", "buy_and_hold")}
+    others = {
+        name: performance[key]["sharpe"] or 0.0
+        for key, name in RIVALS.items()
+        if key in performance
+    }
     margin = 2 * own["sharpe_standard_error"]
     beaten = own["sharpe"] - max(0.0, *others.values())
-    rivals = f"teacher {others['teacher']:.2f}, buy and hold {others['buy_and_hold']:.2f}"
+    rivals = ", ".join(f"{name} {sharpe:.2f}" for name, sharpe in others.items())
     figures = f"Sharpe {own['sharpe']:.2f} ± {own['sharpe_standard_error']:.2f} ({rivals})"
     if beaten > margin:
         return f"The test span hints at an edge: {figures}."

@@ -4,9 +4,10 @@ The chain asks a `Family` and never what kind of desk it works for. Torch is loa
 methods that need it, so that a desk can be read and backtested without it.
 """
 
-from rl_core.desk import DeskConfig, FuturesDesk, SpotDesk
+from rl_core.desk import DeskConfig, FuturesDesk, PortfolioDesk, SpotDesk
 from rl_core.families.core import AccountWalk, Family
 from rl_core.families.futures import FuturesFamily
+from rl_core.families.portfolio import PortfolioFamily
 from rl_core.families.spot import SpotFamily
 
 __all__ = ["AccountWalk", "Family", "family_of"]
@@ -19,5 +20,7 @@ def family_of(desk: DeskConfig) -> Family:
             return SpotFamily(desk)
         case FuturesDesk():
             return FuturesFamily(desk)
+        case PortfolioDesk():
+            return PortfolioFamily(desk)
         case _:
             raise TypeError(f"desk must be of a known kind, was {type(desk).__name__}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.ensemble.vote import Vote
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import StateTable
+from rl_core.market.quality import QualityReport
 from rl_core.trading.performance import Performance
 
 if TYPE_CHECKING:
@@ -30,8 +33,47 @@ class AccountWalk:
     performance: Performance
 
 
+@dataclass(frozen=True)
+class Source:
+    """A desk's source as it lies there."""
+
+    report: QualityReport  # what is odd about it, by line or row of the file
+    checked: Callable[[], pd.DataFrame]  # held to the contract; raises TollgateError
+
+
 class Family(Protocol):
     """One kind of desk."""
+
+    def read_source(self, root: Path) -> Source:
+        """The source of the bars, under the project's root.
+
+        Raises:
+            TollgateError: it cannot be read.
+        """
+        ...
+
+    def prepare(
+        self,
+        bars: pd.DataFrame,
+        sentiment: pd.DataFrame | None,
+        thresholds: RegimeThresholds | None,
+    ) -> PreparedMarket:
+        """All that is known per bar; without thresholds they are fitted on the training span."""
+        ...
+
+    def prices_sql(self, bars: pd.DataFrame) -> str:
+        """SQL that finds the prices behind the targets in the sealed bars."""
+        ...
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What a decision chooses from; the first one, HOLD, is no order."""
+        ...
+
+    @property
+    def has_strength(self) -> bool:
+        """Does an order say how much?"""
+        ...
 
     @property
     def state(self) -> StateTable:
@@ -57,8 +99,10 @@ class Family(Protocol):
         """Trade decisions (S,) from a new account at `first_bar` through the backtest's engine."""
         ...
 
-    def buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
-        """Buy as much as the desk may, and keep it."""
+    def benchmarks(
+        self, market: PreparedMarket, first_bar: int, num_bars: int
+    ) -> dict[str, AccountWalk]:
+        """What a policy stands beside, `buy_and_hold` first, all costs paid."""
         ...
 
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
@@ -97,6 +141,6 @@ class Family(Protocol):
 
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
-    ) -> dict[str, str | float | None]:
+    ) -> dict[str, Any]:
         """What a decision at the last bar means beyond its action and strength."""
         ...

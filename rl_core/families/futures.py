@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from rl_core.ensemble.analysts import SessionView
 from rl_core.ensemble.vote import Vote, ensemble_vote
 from rl_core.errors import TollgateError, validated
 from rl_core.families.core import AccountWalk
+from rl_core.families.series import SeriesFamily
 from rl_core.features.state import FUTURES_STATE, StateTable
 from rl_core.market.rolls import rolls
 from rl_core.trading.accounts import ACTIONS
@@ -79,7 +80,7 @@ class FuturesAccountNow(BaseModel):
 
 
 @dataclass(frozen=True)
-class FuturesFamily:
+class FuturesFamily(SeriesFamily):
     """A `Family`."""
 
     desk: FuturesDesk
@@ -140,7 +141,13 @@ class FuturesFamily:
         records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
         return AccountWalk(records, rows["equity"], performance)
 
-    def buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
+    def benchmarks(
+        self, market: PreparedMarket, first_bar: int, num_bars: int
+    ) -> dict[str, AccountWalk]:
+        """Buy and hold."""
+        return {"buy_and_hold": self._buy_and_hold(market, first_bar, num_bars)}
+
+    def _buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
         """Long the most contracts all the time, overnight and over rolls, which are paid for.
 
         No rulebook and no bracket: it is what the market did, in dollars of the same size.
@@ -278,7 +285,7 @@ class FuturesFamily:
 
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
-    ) -> dict[str, str | float | None]:
+    ) -> dict[str, Any]:
         """What the order would do, filled at the last close: the very function that fills it."""
         close, trading = float(market.bars["close"].iloc[-1]), self.desk.trading
         is_over = bool(market.session_clock.ends[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from rl_core.desk import SpotDesk
 from rl_core.ensemble.vote import Vote, ensemble_vote
 from rl_core.errors import validated
 from rl_core.families.core import AccountWalk
+from rl_core.families.series import SeriesFamily
 from rl_core.features.state import SPOT_STATE, StateTable
 from rl_core.trading.accounts import BUY, HOLD, NEVER_TRADED_DAYS, account_features
 from rl_core.trading.costs import CostRates
@@ -38,7 +39,7 @@ class SpotAccountNow(BaseModel):
 
 
 @dataclass(frozen=True)
-class SpotFamily:
+class SpotFamily(SeriesFamily):
     """A `Family`."""
 
     desk: SpotDesk
@@ -99,7 +100,13 @@ class SpotFamily:
         }
         return AccountWalk(records, walk.equity, walk_performance(bars, walk))
 
-    def buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
+    def benchmarks(
+        self, market: PreparedMarket, first_bar: int, num_bars: int
+    ) -> dict[str, AccountWalk]:
+        """Buy and hold."""
+        return {"buy_and_hold": self._buy_and_hold(market, first_bar, num_bars)}
+
+    def _buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
         """Buy once."""
         action = np.full(num_bars, HOLD, dtype=np.int8)
         action[0] = BUY
@@ -120,7 +127,7 @@ class SpotFamily:
         from rl_core.envs.spot import SpotMarket, SpotWindows
 
         nowhere = torch.empty(0, dtype=torch.int64, device=device)
-        return SpotWindows(SpotMarket.from_prepared(market, device, dtype), self._params, nowhere)
+        return SpotWindows(nowhere, SpotMarket.from_prepared(market, device, dtype), self._params)
 
     def training_environment(
         self,
@@ -136,7 +143,7 @@ class SpotFamily:
         from rl_core.envs.spot import SpotMarket, SpotWindows
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
-        return SpotWindows(SpotMarket.from_prepared(market, device), self._params, starts)
+        return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params)
 
     def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
         """One: a position may last for ever."""
@@ -155,6 +162,6 @@ class SpotFamily:
 
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
-    ) -> dict[str, str | float | None]:
+    ) -> dict[str, Any]:
         """Nothing: strength is the position."""
         return {}

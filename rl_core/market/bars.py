@@ -5,19 +5,18 @@ strictly increasing), `open high low close` (float64, > 0, low <= open, close <=
 `volume` (float64, >= 0); a future may have `contract` (text) besides. Shapes: B bars.
 """
 
-from pathlib import Path
-from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from rl_core.errors import TollgateError
 from rl_core.market.sessions import SessionConfig, trading_hours
 from rl_core.market.simulated_futures import FuturesSimulation
+from rl_core.market.source import SourceConfig
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
@@ -27,39 +26,18 @@ SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
 LARGEST_FLOAT32 = 3.4e38  # beyond it a price turns to infinity on the device
 
 
-class BarsConfig(BaseModel):
-    """Where a desk's bars come from and what their columns are called there."""
+class BarsConfig(SourceConfig):
+    """The bars of one instrument. A symbol column, if there is one, must hold its symbol alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path | None = Field(
-        default=None, description="relative to the project's root, or absolute"
-    )
     simulated: FuturesSimulation | None = Field(
         default=None, description="bars of a simulated future instead of a file"
     )
     sessions: SessionConfig | None = Field(
         default=None, description="when the market is open; always, when left out"
     )
-    format: Literal["csv", "parquet", "duckdb"] | None = Field(
-        default=None, description="by the file's ending when left out"
-    )
-    symbol: str = Field(
-        min_length=1, description="a symbol column, if there is one, must hold this alone"
-    )
-    interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")
-    columns: dict[str, str] = Field(
-        default_factory=dict, description="contract name -> name in the file, where they differ"
-    )
-    timestamp_format: str | None = Field(
-        default=None, description="strptime format; ISO 8601 when left out"
-    )
-    timezone: str = Field(default="UTC", description="of timestamps that carry none")
-    skip_rows: int = Field(default=0, ge=0, description="title lines above a CSV's header")
     sort: bool = Field(
         default=False, description="put rows that are out of order into order, and report them"
     )
-    table: str | None = Field(default=None, description="table or view in a DuckDB file")
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -67,12 +45,6 @@ class BarsConfig(BaseModel):
         if unknown := sorted(set(self.columns) - set(names)):
             known = ", ".join(names)
             raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
-        if pd.Timedelta(self.interval) <= pd.Timedelta(0):
-            raise ValueError(f"interval must be positive, was {self.interval}")
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
         return self
 
     @model_validator(mode="after")
@@ -98,20 +70,6 @@ class BarsConfig(BaseModel):
     def has_contracts(self) -> bool:
         """Is a column `contract` read where there is one? In markets with sessions, or if named."""
         return self.sessions is not None or "contract" in self.columns
-
-    @property
-    def market_name(self) -> str:
-        """The symbol, and whether it is real."""
-        return f"{self.symbol} (SIMULATED)" if self.is_simulated else self.symbol
-
-    def name_in_file(self, column: str) -> str:
-        """The file's own name of a contract column."""
-        return self.columns.get(column, column)
-
-    @property
-    def interval_ns(self) -> int:
-        """A bar's length in nanoseconds."""
-        return pd.Timedelta(self.interval).value
 
 
 def nanoseconds(timestamps: pd.Series) -> NDArray[np.int64]:

@@ -69,6 +69,11 @@ class QualityReport(BaseModel):
     rolls: int  # changes of contract
     bad_roll_rows: list[int]
     mean_health: float  # 0..1
+    stocks: int = 1
+    missing_prices: int = 0  # of listed stocks
+    stocks_that_left: list[str] = []
+    split_rows: list[int] = []  # prices that look as if a split had not been adjusted for
+    splits: list[str] = []  # the same in words
 
 
 def assess_quality(

@@ -29,6 +29,7 @@ from rl_core.market.bars import (
     require_interval,
 )
 from rl_core.market.simulated_futures import simulate_future
+from rl_core.market.source import SourceConfig
 
 _FORMATS = {
     ".csv": "csv",
@@ -85,18 +86,16 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     if config.path is None:
         return _simulated(config)
     path = root / config.path
-    if not path.is_file():
-        raise TollgateError(f"bars must come from an existing file, was {path}")
-    table, rows = _read_table(config, path)
+    table, rows = read_table(config, path)
     table = _select_columns(table, config, path, rows)
     if table.empty:
         raise TollgateError(f"bars must have at least one row, was none in {path}")
-    frame = pd.DataFrame({"timestamp": _parse_timestamps(table["timestamp"], config, rows)})
+    frame = pd.DataFrame({"timestamp": parse_timestamps(table["timestamp"], config, rows)})
     for column in (*PRICE_COLUMNS, "volume"):
-        frame[column] = _parse_numbers(table[column], column, rows)
+        frame[column] = parse_numbers(table[column], column, rows)
     for column in OPTIONAL_COLUMNS:
         if column in table:
-            frame[column] = _parse_names(table[column], column, rows)
+            frame[column] = parse_names(table[column], column, rows)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
     raw = RawBars(frame, rows, newest_first)
@@ -111,8 +110,14 @@ def _simulated(config: BarsConfig) -> RawBars:
     return RawBars(bars, np.arange(len(bars)), was_newest_first=False)
 
 
-def _read_table(config: BarsConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
-    """The table, and where each of its rows stands in the file."""
+def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
+    """The table, and where each of its rows stands in the file: line in a CSV, else from 0.
+
+    Raises:
+        TollgateError: no such file, or one that cannot be read.
+    """
+    if not path.is_file():
+        raise TollgateError(f"bars must come from an existing file, was {path}")
     kind = config.format or _FORMATS.get(path.suffix.lower())
     try:
         if kind == "csv":
@@ -159,7 +164,7 @@ def _read_csv(path: Path, skip_rows: int) -> tuple[pd.DataFrame, Rows]:
     return table[~is_blank].reset_index(drop=True), lines[~is_blank]
 
 
-def _read_duckdb(config: BarsConfig, path: Path) -> pd.DataFrame:
+def _read_duckdb(config: SourceConfig, path: Path) -> pd.DataFrame:
     if config.table is None:
         raise TollgateError(f"bars.table must name a table of {path.name}, was not set")
     with duckdb.connect(str(path), read_only=True) as connection:
@@ -191,7 +196,12 @@ def _select_columns(
     return pd.DataFrame({name: table[own] for name, own in named.items() if own in table.columns})
 
 
-def _parse_timestamps(column: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series:
+def parse_timestamps(column: pd.Series, config: SourceConfig, rows: Rows) -> pd.Series:
+    """Times as UTC.
+
+    Raises:
+        TollgateError: a cell that is none, with its row.
+    """
     if pd.api.types.is_numeric_dtype(column):
         raise TollgateError(
             f"timestamps must be times, was the number {column.iloc[0]} (row {rows[0]}): "
@@ -219,7 +229,12 @@ def _parse_timestamps(column: pd.Series, config: BarsConfig, rows: Rows) -> pd.S
         ) from None
 
 
-def _parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+def parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+    """Texts, none of them empty.
+
+    Raises:
+        TollgateError: an empty cell, with its row.
+    """
     blank = np.flatnonzero(column.isna() | (column.astype("str") == ""))
     if len(blank):
         raise TollgateError(
@@ -229,7 +244,12 @@ def _parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
     return column.astype("str")
 
 
-def _parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+def parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+    """Finite numbers as float64.
+
+    Raises:
+        TollgateError: a cell that is none, with its row.
+    """
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):

@@ -95,16 +95,33 @@ def trading_hours(config: SessionConfig | None, ns: Ns, interval_ns: int) -> Tra
     return TradingHours(opens, np.minimum(closes, opens + longest), interval_ns)
 
 
+def session_days(calendar: str, first_ns: int, last_ns: int) -> Ns:
+    """Midnight, UTC, of the date of each session in a stretch of time.
+
+    Raises:
+        TollgateError: exchange-calendars knows no such calendar, or not for that time.
+    """
+    days = _calendar(calendar, *_around(first_ns, last_ns))[2]
+    return days[(days >= first_ns) & (days <= last_ns)]
+
+
 def _sessions(calendar: str, first_ns: int, last_ns: int) -> tuple[Ns, Ns]:
     """Opening and closing times around a stretch of time."""
+    opens, closes, _ = _calendar(calendar, *_around(first_ns, last_ns))
+    return opens, closes
+
+
+def _around(first_ns: int, last_ns: int) -> tuple[str, str]:
+    """First and last date of a calendar that holds a stretch of time with a week to spare."""
     day = pd.Timedelta(days=1)
     start = (pd.Timestamp(first_ns) - 7 * day).normalize()
     end = (pd.Timestamp(last_ns) + 7 * day).normalize()
-    return _calendar(calendar, f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}")
+    return f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}"
 
 
 @lru_cache(maxsize=16)
-def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns]:
+def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns, Ns]:
+    """Opening time, closing time and date of each session."""
     from exchange_calendars import errors, get_calendar  # takes half a second
 
     try:
@@ -116,10 +133,11 @@ def _calendar(name: str, start: str, end: str) -> tuple[Ns, Ns]:
             f"sessions must come from a calendar of exchange-calendars, was {name} from {start} to "
             f"{end}: {str(error).splitlines()[0]}"
         ) from None
-    return tuple(
+    opens, closes = (
         pd.DatetimeIndex(schedule[column].array).as_unit("ns").asi8.copy()
         for column in ("open", "close")
-    )  # type: ignore[return-value]
+    )
+    return opens, closes, pd.DatetimeIndex(schedule.index.array).as_unit("ns").asi8.copy()
 
 
 @dataclass(frozen=True)

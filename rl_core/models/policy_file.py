@@ -27,6 +27,7 @@ class PolicySpec(BaseModel):
     model: ModelConfig
     features: tuple[str, ...]
     actions: tuple[str, ...] = ACTIONS
+    has_strength: bool = True  # does an order say how much?
     horizons: tuple[str, ...]
     trained_horizons: tuple[str, ...]  # those whose return head was trained; no other is served
     thresholds: RegimeThresholds
@@ -42,7 +43,10 @@ class Policy:
 
 def new_model(spec: PolicySpec) -> ActorCritic:
     """An untrained network of the spec's shape."""
-    return ActorCritic(len(spec.features), len(spec.actions), len(spec.horizons), spec.model)
+    return ActorCritic(
+        len(spec.features), len(spec.actions), len(spec.horizons), spec.model,
+        has_strength=spec.has_strength,
+    )  # fmt: skip
 
 
 def save_policy(directory: Path, policy: Policy) -> None:

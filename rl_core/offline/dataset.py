@@ -17,8 +17,7 @@ from rl_core.backtest.preparation import PreparedMarket
 from rl_core.features.state import StateTable
 from rl_core.market.rolls import CONTRACT
 from rl_core.market.splits import Split
-from rl_core.offline.targets import forward_returns
-from rl_core.trading.accounts import ACTIONS
+from rl_core.offline.targets import forward_returns, horizon_ns
 
 SPLIT_NAMES = pd.CategoricalDtype([part.name.lower() for part in Split])
 
@@ -68,9 +67,9 @@ def build_dataset(
         config: which horizons.
 
     Returns:
-        (N,) table: `timestamp`, `bar`, the features (float32), `action` (int8), `strength`,
-        the decision columns and `return_<horizon>` (float32, NaN is unknown), `regime`,
-        `atr_fraction`, `adx`, `split`.
+        (N,) table: `timestamp`, `clock` (ns, as horizons count time), `bar`, the features
+        (float32), `action` (int8), `strength`, the decision columns and `return_<horizon>`
+        (float32, NaN is unknown), `regime`, `atr_fraction`, `adx`, `split`.
     """
     rows = slice(market.first_bar, None)
     account = history[list(state.account_names)].to_numpy()
@@ -78,20 +77,19 @@ def build_dataset(
     close = market.bars["close"].to_numpy()
     contract = market.bars[CONTRACT].to_numpy() if CONTRACT in market.bars else None
     targets = {
-        f"return_{horizon}": forward_returns(market.ns, close, horizon, contract)[rows].astype(
-            np.float32
-        )
+        f"return_{horizon}": forward_returns(market.horizon_ns, close, horizon, contract)[rows]
         for horizon in config.horizons
     }
     return pd.DataFrame(
         {
             "timestamp": market.bars["timestamp"].iloc[rows].reset_index(drop=True),
+            "clock": market.horizon_ns[rows],
             "bar": np.arange(market.first_bar, len(close), dtype=np.int32),
             **dict(zip(state.names, states.T, strict=True)),
             "action": history["action"].to_numpy(dtype=np.int8),
             "strength": history["strength"].to_numpy(dtype=np.float32),
             **{name: history[name].to_numpy() for name in decision_columns},
-            **targets,
+            **{name: values.astype(np.float32) for name, values in targets.items()},
             "regime": market.regime[rows],
             "atr_fraction": market.indicators.atr_fraction[rows].astype(np.float32),
             "adx": market.indicators.adx[rows].astype(np.float32),
@@ -136,19 +134,21 @@ def state_names(dataset: pd.DataFrame) -> list[str]:
 
 
 def regime_to_come(rows: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
-    """Volatility regime of the row whose timestamp lies a horizon later; -1 where there is none.
+    """Volatility regime of the row whose clock lies a horizon later; -1 where there is none.
 
     Looked up among the given rows alone, so that a split never learns from the next one.
     """
-    regimes = pd.Series(rows["regime"].to_numpy(np.int8), index=pd.DatetimeIndex(rows["timestamp"]))
-    later = regimes.reindex(regimes.index + pd.Timedelta(horizon), fill_value=-1)
+    regimes = pd.Series(rows["regime"].to_numpy(np.int8), index=rows["clock"].to_numpy())
+    later = regimes.reindex(regimes.index + horizon_ns(horizon), fill_value=-1)
     return later.to_numpy(dtype=np.int8)
 
 
-def action_distribution(actions: "pd.Series[int] | NDArray[np.integer]") -> dict[str, int]:
+def action_distribution(
+    actions: "pd.Series[int] | NDArray[np.integer]", names: tuple[str, ...]
+) -> dict[str, int]:
     """Count of each action by name."""
-    counts = np.bincount(np.asarray(actions, dtype=np.int64), minlength=len(ACTIONS))
-    return dict(zip(ACTIONS, counts.tolist(), strict=True))
+    counts = np.bincount(np.asarray(actions, dtype=np.int64), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 def export_npz(dataset: pd.DataFrame, horizons: tuple[str, ...], path: Path) -> None:

@@ -4,6 +4,7 @@ They read the files as they lie on disk, so that what was changed after it was w
 too. Shapes: N rows, H horizons.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.backtest.preparation import PreparationConfig, prepare_market
+from rl_core.backtest.preparation import PreparedMarket
 from rl_core.checks import Check
-from rl_core.features.regimes import RegimeThresholds
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import CONTRACT, continuous_prices
 from rl_core.offline.dataset import DatasetConfig
@@ -33,38 +33,43 @@ CHECK_NAMES = {  # name -> is it blocking?
 
 @dataclass(frozen=True)
 class MarketSource:
-    """What features are made from."""
+    """What features and targets are made from."""
 
-    bars: pd.DataFrame
+    bars: pd.DataFrame  # as sealed: one instrument's, or a panel
     sentiment: pd.DataFrame | None
-    preparation: PreparationConfig
-    thresholds: RegimeThresholds
+    interval_ns: int
+    prepare: Callable[[pd.DataFrame, pd.DataFrame | None], PreparedMarket]
     names: tuple[str, ...]  # of the market features
+    prices_sql: str  # `series_prices` or `panel_prices`
 
-    def features(self, end: int | None = None) -> NDArray[np.float32]:
-        """Market features and regime of the first `end` bars, as known at the last one's close."""
-        bars, sentiment = self.bars[:end], self.sentiment
+    def until(self, moment: pd.Timestamp) -> PreparedMarket:
+        """All that was known at the close of the bar which opened then."""
+        bars, sentiment = self.bars[self.bars["timestamp"] <= moment], self.sentiment
         if sentiment is not None:
-            close = bars["timestamp"].iloc[-1] + pd.Timedelta(self.preparation.interval_ns, "ns")
+            close = moment + pd.Timedelta(self.interval_ns, "ns")
             sentiment = sentiment[sentiment["published"] < close]
-        market = prepare_market(bars, sentiment, self.preparation, self.thresholds)
-        return np.column_stack([market.features, market.regime]).astype(np.float32)
+        return self.prepare(bars, sentiment)
+
+
+def known_columns(market: PreparedMarket) -> NDArray[np.float32]:
+    """Market features and regime, as the dataset stores them."""
+    return np.column_stack([market.features, market.regime]).astype(np.float32)
 
 
 def validate_dataset(
     dataset_path: Path, bars_path: Path, config: DatasetConfig, source: MarketSource
 ) -> list[Check]:
     """Run every check of CHECK_NAMES, in that order."""
-    dataset = pd.read_parquet(dataset_path)
+    dataset, market = pd.read_parquet(dataset_path), source.until(source.bars["timestamp"].max())
     targets = dataset[[f"return_{horizon}" for horizon in config.horizons]].to_numpy(np.float64)
     return [
         check_infinity(targets),
         check_unknown(targets, config),
         check_range(targets),
         check_variation(targets, config),
-        check_moments(targets, source.bars, config),
-        check_sql(dataset_path, bars_path, config.horizons, has_contracts=CONTRACT in source.bars),
-        check_lookahead(dataset, source, config),
+        check_moments(targets, market, config),
+        check_sql(dataset_path, bars_path, config.horizons, source.prices_sql),
+        check_lookahead(dataset, source, market, config),
     ]
 
 
@@ -108,9 +113,12 @@ def check_variation(targets: NDArray[np.float64], config: DatasetConfig) -> Chec
     )
 
 
-def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: DatasetConfig) -> Check:
+def check_moments(
+    targets: NDArray[np.float64], market: PreparedMarket, config: DatasetConfig
+) -> Check:
     """Mean and standard deviation agree with those of the bars' own returns, in the bars' sd."""
-    close = continuous_prices(bars).set_index("timestamp")["close"]
+    prices = continuous_prices(market.bars)["close"].to_numpy()
+    close = pd.Series(prices, index=pd.to_datetime(market.horizon_ns))
     errors: list[float] = []
     for horizon, column in zip(config.horizons, targets.T, strict=True):
         own = close.shift(freq=-pd.Timedelta(horizon)).reindex(close.index) / close - 1
@@ -124,24 +132,52 @@ def check_moments(targets: NDArray[np.float64], bars: pd.DataFrame, config: Data
     return _check("moments_match_the_bars", passed, detail, worst=figure)
 
 
+def series_prices(*, has_contracts: bool) -> str:
+    """SQL: the moment of each bar, the time by which horizons count, its close and contract."""
+    return f"""
+        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS moment, moment AS time, close,
+               {CONTRACT if has_contracts else "NULL"} AS contract
+        FROM read_parquet($bars)
+    """
+
+
+def panel_prices(delisted_after_sessions: int, interval_ns: int) -> str:
+    """The same of a panel: its equal-weight index, and sessions as time."""
+    return f"""
+        SELECT epoch_us(min(timestamp)::TIMESTAMPTZ) AS moment,
+               session * {interval_ns // 1000} AS time,
+               exp(sum(ln(1 + coalesce(avg(move), 0))) OVER (ORDER BY session)) AS close,
+               NULL AS contract
+        FROM (
+            SELECT timestamp, session, CASE
+                WHEN place - lag(place) OVER stock <= {delisted_after_sessions}
+                THEN close / lag(close) OVER stock - 1 END AS move
+            FROM (
+                SELECT *, dense_rank() OVER (ORDER BY session) AS place FROM read_parquet($bars)
+            )
+            WINDOW stock AS (PARTITION BY symbol ORDER BY session)
+        )
+        GROUP BY session
+    """
+
+
 _SQL = """
     WITH dataset AS (
         SELECT file_row_number AS row, {target} AS target,
-               epoch_us(timestamp::TIMESTAMPTZ) AS time,
+               epoch_us(timestamp::TIMESTAMPTZ) AS moment,
                lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY file_row_number) AS before
         FROM read_parquet($dataset, file_row_number = true)
-    ), bars AS (
-        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS time, close, {contract} AS contract,
-               lag(epoch_us(timestamp::TIMESTAMPTZ)) OVER (ORDER BY timestamp) AS before
-        FROM read_parquet($bars)
+    ), prices AS MATERIALIZED ({prices}), bars AS (
+        SELECT *, lag(moment) OVER (ORDER BY moment) AS before FROM prices
     )
     SELECT row FROM dataset
-    LEFT JOIN bars now ON now.time = dataset.time
-    LEFT JOIN bars later ON later.time = dataset.time + $horizon_us
+    LEFT JOIN bars now ON now.moment = dataset.moment
+    LEFT JOIN bars later ON later.time = now.time + $horizon_us
     WHERE now.close IS NULL
        OR dataset.before <> now.before  -- a bar was left out, or a row stands twice
        OR CASE
-            WHEN later.close IS NULL OR {rolled} THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
+            WHEN later.close IS NULL OR coalesce(later.contract <> now.contract, false)
+            THEN NOT isnan(coalesce(target, 'nan'::FLOAT))
             ELSE coalesce(
                 isnan(target) OR abs(target - (later.close / now.close - 1)) > 1e-6, true
             )
@@ -151,18 +187,12 @@ _SQL = """
 
 
 def check_sql(
-    dataset_path: Path,
-    bars_path: Path,
-    horizons: tuple[str, ...],
-    *,
-    has_contracts: bool = False,
+    dataset_path: Path, bars_path: Path, horizons: tuple[str, ...], prices_sql: str
 ) -> Check:
     """Targets equal those that SQL finds in the bars' file, unknown ones included.
 
     Every row must be a bar, and the rows must follow each other as the bars do.
     """
-    contract = CONTRACT if has_contracts else "NULL"
-    rolled = "later.contract <> now.contract" if has_contracts else "false"
     wrong: list[int] = []
     with duckdb.connect() as connection:
         for horizon in horizons:
@@ -171,7 +201,7 @@ def check_sql(
                 "bars": str(bars_path),
                 "horizon_us": horizon_ns(horizon) // 1000,
             }
-            query = _SQL.format(target=f'"return_{horizon}"', contract=contract, rolled=rolled)
+            query = _SQL.format(target=f'"return_{horizon}"', prices=prices_sql)
             wrong += [row for (row,) in connection.execute(query, parameters).fetchall()]
     rows = sorted(set(wrong))
     detail = f"differ in {describe_rows(rows)}" if rows else f"agree at {', '.join(horizons)}"
@@ -181,6 +211,7 @@ def check_sql(
 def check_lookahead(
     dataset: pd.DataFrame,
     source: MarketSource,
+    market: PreparedMarket,
     config: DatasetConfig,
 ) -> Check:
     """Stored features and regimes equal those of all bars, and of bars that end at the decision.
@@ -192,12 +223,13 @@ def check_lookahead(
     columns = [*source.names, "regime"]
     stored = dataset[columns].to_numpy(dtype=np.float32)
     bars = dataset["bar"].to_numpy()
-    wrong = set(np.flatnonzero((stored != source.features()[bars]).any(axis=1)).tolist())
+    wrong = set(np.flatnonzero((stored != known_columns(market)[bars]).any(axis=1)).tolist())
+    moments = market.bars["timestamp"].iloc[bars].reset_index(drop=True)
     probes = np.unique(np.linspace(0, len(dataset) - 1, config.lookahead_probes).astype(int))
     wrong |= {
         int(row)
         for row in probes
-        if not np.array_equal(source.features(int(bars[row]) + 1)[-1], stored[row])
+        if not np.array_equal(known_columns(source.until(moments[row]))[-1], stored[row])
     }
     rows = sorted(wrong)
     detail = (

@@ -11,6 +11,7 @@ from rl_core.models.actor_critic import Heads
 from rl_core.models.hybrid_action import most_likely_action
 from rl_core.models.policy_file import Policy
 
+ALWAYS_ANSWERED = ("1h", "24h")  # so that whoever asks several desks finds the same names
 UNTRAINED = "the return head of this horizon was not trained"
 
 
@@ -27,8 +28,9 @@ def decide_state(
 
     Returns:
         `action`, `strength` in [0, 1] (0 for HOLD), `probabilities` by action,
-        `predicted_return_<horizon>` as fractions or None, `reasons` for each None, and with a risk
-        head `risk`, the probabilities of low, normal and high volatility to come.
+        `predicted_return_<horizon>` as fractions or None, for every horizon of the desk and for 1h
+        and 24h, `reasons` for each None, and with a risk head `risk`, the probabilities of low,
+        normal and high volatility to come.
     """
     heads = policy.model(torch.from_numpy(state).unsqueeze(0), memory)
     action = most_likely_action(heads)
@@ -43,9 +45,17 @@ def decide_state(
         returns[key] = value if is_trained else None
         if not is_trained:
             reasons[key] = UNTRAINED
+    for horizon in sorted(set(ALWAYS_ANSWERED) - set(policy.spec.horizons)):
+        key = f"predicted_return_{horizon}"
+        returns[key] = None
+        reasons[key] = (
+            f"this desk has no {horizon} horizon: it predicts {', '.join(policy.spec.horizons)}"
+        )
     return {
         "action": name,
-        "strength": float(action.strength) if name != "HOLD" else 0.0,
+        "strength": float(action.strength)
+        if heads.strength is not None and name != "HOLD"
+        else 0.0,
         "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
         **returns,
         **risk_probabilities(heads),

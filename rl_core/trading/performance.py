@@ -33,6 +33,7 @@ class Performance(BaseModel):
     costs_paid: float  # fraction of the initial equity
     exposure: float  # share of bars with a position
     rule_violations: dict[str, int] = {}  # by rule, where the account has a rulebook
+    note: str = ""  # what it is, where its name does not say so
 
 
 def summarise(

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from rl_core.features.state import MARKET_FEATURES
 from rl_core.models.actor_critic import ActorCritic, Heads, map_heads
 from rl_core.offline.dataset import DatasetArrays
 from rl_core.trading.accounts import HOLD
@@ -86,8 +85,19 @@ def clone_behaviour(
     config: CloningConfig,
     seed: int,
     on_epoch: Callable[[CloningEpoch], None],
+    *,
+    num_market: int,
 ) -> tuple[int, list[CloningEpoch]]:
     """Train in place and leave the weights of the epoch with the lowest validation loss.
+
+    Args:
+        model: the clone to be.
+        train: rows to learn from.
+        validation: rows to choose the epoch by.
+        config: weights of the losses, balance, noise.
+        seed: of order, dropout and noise.
+        on_epoch: is told of every epoch.
+        num_market: features that come first and get the noise; the rest is an account's own.
 
     Returns:
         That epoch's number, counted from 1, and every epoch's scores.
@@ -106,7 +116,7 @@ def clone_behaviour(
     history: list[CloningEpoch] = []
     best, best_weights = 0, copy.deepcopy(model.state_dict())
     for epoch in range(1, config.epochs + 1):
-        train_one_epoch(model, train, config, balance, optimiser, guard, generator)
+        train_one_epoch(model, train, config, balance, optimiser, guard, generator, num_market)
         guard.check()
         history.append(
             CloningEpoch(
@@ -149,6 +159,7 @@ def train_one_epoch(
     optimiser: torch.optim.Optimizer,
     guard: StepGuard,
     generator: torch.Generator,
+    num_market: int,
 ) -> None:
     """One pass over the rows, in random order or drawn so that actions are equally frequent."""
     model.train()
@@ -162,7 +173,8 @@ def train_one_epoch(
     everything = {"gradients": Part(list(model.parameters()), config.gradient_clip)}
     for chosen in order.split(max(config.batch_size // len(rows), 1)):
         batch = train.take(rows[:, chosen])
-        heads = demonstrated_heads(model, add_noise(model, batch.states, config, generator), batch)
+        states = add_noise(model, batch.states, config, generator, num_market)
+        heads = demonstrated_heads(model, states, batch)
         loss = cloning_loss(model, heads, batch, config, balance).total
         optimiser.zero_grad(set_to_none=True)
         guard.backward(loss)
@@ -170,14 +182,18 @@ def train_one_epoch(
 
 
 def add_noise(
-    model: ActorCritic, states: Tensor, config: CloningConfig, generator: torch.Generator
+    model: ActorCritic,
+    states: Tensor,
+    config: CloningConfig,
+    generator: torch.Generator,
+    num_market: int,
 ) -> Tensor:
     """States with noise on the market features, in units of their spread on train."""
     if not config.noise:
         return states
     draw = torch.randn(states.shape, generator=generator, device=states.device)
     spread = model.standardiser.scale * config.noise
-    spread[len(MARKET_FEATURES) :] = 0.0  # an account's own state stays what it is
+    spread[num_market:] = 0.0  # an account's own state stays what it is
     return states + draw * spread
 
 

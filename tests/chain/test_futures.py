@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from rl_core.backtest.preparation import prepare_market
 from rl_core.chain import backtest_history, offline_dataset, ppo_policy
 from rl_core.chain import bars as bars_link
 from rl_core.chain.bars import build_bars
@@ -246,7 +245,7 @@ def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
 def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -> None:
     thresholds = work.read_thresholds("regime_dataset")
     bars = work.read_bars()[:-10]
-    market = prepare_market(bars, None, work.desk.preparation, thresholds)
+    market = work.family.prepare(bars, None, thresholds)
     close, atr = float(bars["close"].iloc[-1]), float(market.atr_points[-1])
     distance = round(2 * atr / 0.25) * 0.25
     buys = work.family.decision_details(market, {}, "BUY", 0.9)

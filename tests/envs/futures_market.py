@@ -12,10 +12,8 @@ import torch
 from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prepare_market
 from rl_core.envs.config import FuturesEnvConfig
 from rl_core.envs.futures import FuturesEpisodes, FuturesMarket, FuturesParams
-from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
 from rl_core.market.quality import QualityConfig
-from rl_core.market.rolls import continuous_prices
 from rl_core.market.sessions import NS_PER_MINUTE, SessionConfig
 from rl_core.market.simulated_futures import FuturesSimulation, simulate_future
 from rl_core.trading.futures import FuturesTrading
@@ -35,10 +33,11 @@ def future_bars(sessions: int = 4, seed: int = 1, start: str = "2024-03-05") -> 
 
 def prepared(bars: pd.DataFrame) -> PreparedMarket:
     """With thresholds fitted on the first half."""
-    indicators = compute_indicators(continuous_prices(bars))
     train = np.arange(len(bars)) < len(bars) // 2
-    thresholds = fit_regime_thresholds(indicators, train, RegimeConfig())
-    return prepare_market(bars, None, PREPARATION, thresholds, indicators)
+    return prepare_market(
+        bars, None, PREPARATION,
+        lambda indicators: fit_regime_thresholds(indicators, train, RegimeConfig()),
+    )  # fmt: skip
 
 
 def episodes(

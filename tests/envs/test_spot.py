@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rl_core.backtest.engine import AccountConfig, walk_bars
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.envs.config import SpotEnvConfig
+from rl_core.envs.config import WindowConfig
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, observe, open_accounts, step
 from rl_core.features.state import SPOT_STATE
 from rl_core.market.simulated import simulate_bars
@@ -21,7 +21,7 @@ from tests.conftest import HOUR_NS
 
 Prepare = Callable[[pd.DataFrame], PreparedMarket]
 FREE = CostRates(commission=0, price_cost=0, max_impact=0.05, rebalance_band=0, borrow_per_bar=0)
-RULES = SpotEnvConfig(max_drawdown=0.2, reward_scale=1.0)
+RULES = WindowConfig(max_drawdown=0.2, reward_scale=1.0)
 FREE_PARAMS = SpotParams(FREE, AccountConfig(initial_cash=100.0), RULES)
 CPU = torch.device("cpu")
 

@@ -17,6 +17,7 @@ SOUND = Evidence(
     predictions=PREDICTIONS,
     targets=TARGETS,
     actions=RNG.integers(0, 3, 1000).astype(np.int8),
+    action_names=("HOLD", "BUY", "SELL"),
     train=Imitation(loss=0.2, accuracy=0.9),
     test=Imitation(loss=0.3, accuracy=0.85),
     latencies_seconds=np.full((2, 100), 0.001),

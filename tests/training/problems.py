@@ -3,7 +3,7 @@
 import torch
 
 from rl_core.backtest.engine import AccountConfig
-from rl_core.envs.config import FuturesEnvConfig, SpotEnvConfig
+from rl_core.envs.config import FuturesEnvConfig, WindowConfig
 from rl_core.envs.core import allowed_starts
 from rl_core.envs.futures import FuturesState
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows
@@ -64,8 +64,8 @@ def environment(bars: int = 400, max_drawdown: float = 0.9, window: int = 16) ->
         days=torch.arange(bars) / 24,
         features=features,
     )
-    params = SpotParams(CHEAP, AccountConfig(), SpotEnvConfig(max_drawdown=max_drawdown))
-    return SpotWindows(market, params, allowed_starts(torch.arange(bars - 1), window))
+    params = SpotParams(CHEAP, AccountConfig(), WindowConfig(max_drawdown=max_drawdown))
+    return SpotWindows(allowed_starts(torch.arange(bars - 1), window), market, params)
 
 
 def rising(_model: ActorCritic, iteration: int) -> Validation:

@@ -45,7 +45,13 @@ def clone(
     model = ActorCritic(34, 3, 1, shape)
     told: list[CloningEpoch] = []
     best, history = clone_behaviour(
-        model, demonstrations(2000, 0), demonstrations(500, 1), config, 42, told.append
+        model,
+        demonstrations(2000, 0),
+        demonstrations(500, 1),
+        config,
+        42,
+        told.append,
+        num_market=30,
     )
     assert told == history
     return model, best, history
@@ -94,7 +100,13 @@ def test_unit_fitting_needs_targets_that_vary() -> None:
         TollgateError, match=r"must vary at every horizon, was a robust scale of 0\.0"
     ):
         clone_behaviour(
-            ActorCritic(34, 3, 1, SMALL), constant, rows, CloningConfig(), 42, lambda _: None
+            ActorCritic(34, 3, 1, SMALL),
+            constant,
+            rows,
+            CloningConfig(),
+            42,
+            lambda _: None,
+            num_market=30,
         )
 
 
@@ -121,14 +133,16 @@ def test_a_poisoned_row_changes_nothing_and_is_counted() -> None:
     config = CloningConfig(epochs=1, batch_size=8, max_skipped_updates=100)
     with torch.no_grad():
         before = {name: p.clone() for name, p in model.named_parameters()}
-    _, history = clone_behaviour(model, rows, demonstrations(32, 1), config, 42, lambda _: None)
+    _, history = clone_behaviour(
+        model, rows, demonstrations(32, 1), config, 42, lambda _: None, num_market=30
+    )
     assert history[0].skipped_updates == 8
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     few = config.model_copy(update={"max_skipped_updates": 3})
     with pytest.raises(
         TollgateError, match="must be finite, was not in loss, gradients for 8 updates"
     ):
-        clone_behaviour(model, rows, demonstrations(32, 1), few, 42, lambda _: None)
+        clone_behaviour(model, rows, demonstrations(32, 1), few, 42, lambda _: None, num_market=30)
 
 
 def imbalanced(rows: int, seed: int) -> Demonstrations:
@@ -152,7 +166,13 @@ def test_balancing_finds_the_rare_actions(remedy: str) -> None:
         torch.manual_seed(0)
         model = ActorCritic(34, 3, 1, SMALL)
         best, history = clone_behaviour(
-            model, imbalanced(3000, 0), imbalanced(1000, 1), config, 42, lambda _: None
+            model,
+            imbalanced(3000, 0),
+            imbalanced(1000, 1),
+            config,
+            42,
+            lambda _: None,
+            num_market=30,
         )
         recall[balance] = history[best - 1].validation.balanced_accuracy
     assert recall[remedy] > recall["none"] + 0.05
@@ -186,12 +206,12 @@ def test_noise_touches_market_features_alone_and_leaves_the_dataset_as_it_is() -
     model, rows = ActorCritic(34, 3, 1, SMALL), demonstrations(4000, 0)
     model.standardiser.scale.fill_(2.0)
     generator = torch.Generator().manual_seed(0)
-    noisy = add_noise(model, rows.states, CloningConfig(noise=0.1), generator)
+    noisy = add_noise(model, rows.states, CloningConfig(noise=0.1), generator, 30)
     added = noisy - rows.states
     assert added[:, :30].std().item() == pytest.approx(0.2, rel=0.02)
     assert not added[:, 30:].any()
     assert torch.equal(rows.states, demonstrations(4000, 0).states)
-    assert add_noise(model, rows.states, CloningConfig(), generator) is rows.states
+    assert add_noise(model, rows.states, CloningConfig(), generator, 30) is rows.states
 
 
 def test_a_recurrent_clone_learns_what_only_memory_can_tell() -> None:
@@ -208,7 +228,13 @@ def test_a_recurrent_clone_learns_what_only_memory_can_tell() -> None:
         model = ActorCritic(34, 3, 1, SMALL.model_copy(update={"gru_layers": layers}))
         config = CloningConfig(epochs=25, learning_rate=3e-3, patience_epochs=25)
         best, history = clone_behaviour(
-            model, remembered(4000, 0), remembered(1000, 1), config, 42, lambda _: None
+            model,
+            remembered(4000, 0),
+            remembered(1000, 1),
+            config,
+            42,
+            lambda _: None,
+            num_market=30,
         )
         accuracy.append(history[best - 1].validation.accuracy)
     assert accuracy[0] < 0.5

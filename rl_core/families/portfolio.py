@@ -1,0 +1,283 @@
+"""Portfolio desks: many stocks and cash, and a choice between regimes of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.backtest.panel_preparation import PanelMarket, prepare_panel
+from rl_core.backtest.portfolio_engine import PortfolioWalk, walk_portfolio
+from rl_core.backtest.preparation import PreparedMarket
+from rl_core.desk import PortfolioDesk
+from rl_core.ensemble.allocators import UniverseView, allocator_vote
+from rl_core.ensemble.vote import Vote
+from rl_core.families.core import AccountWalk, Source
+from rl_core.families.portfolio_account import account_now, order_details
+from rl_core.features.allocations import EQUAL, FACTOR_REGIMES, Regime
+from rl_core.features.indicators import Indicators
+from rl_core.features.regimes import RegimeThresholds, fit_regime_thresholds
+from rl_core.features.state import PORTFOLIO_STATE, StateTable
+from rl_core.market.panel_quality import assess_panel
+from rl_core.market.panel_readers import read_panel
+from rl_core.market.splits import Split, split_bars
+from rl_core.offline.validation import panel_prices
+from rl_core.trading.performance import Performance, summarise
+from rl_core.trading.rebalancing import portfolio_features
+
+if TYPE_CHECKING:
+    import torch
+
+    from rl_core.envs.portfolio import PortfolioWindows
+
+KEEP_OR_EQUAL = (FACTOR_REGIMES[0], Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike"))
+
+
+@dataclass(frozen=True)
+class PortfolioFamily:
+    """A `Family`."""
+
+    desk: PortfolioDesk
+
+    @property
+    def state(self) -> StateTable:
+        """64 features."""
+        return PORTFOLIO_STATE
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The regimes' names."""
+        return tuple(regime.name for regime in self.menu)
+
+    @property
+    def has_strength(self) -> bool:
+        """A regime says it all."""
+        return False
+
+    @property
+    def decision_columns(self) -> tuple[str, ...]:
+        """Nor does a decision lead to more than the account shows."""
+        return ()
+
+    @cached_property
+    def menu(self) -> tuple[Regime, ...]:
+        """What the desk may choose from."""
+        return self.desk.allocations.menu
+
+    def read_source(self, root: Path) -> Source:
+        """A wide or a long table."""
+        raw = read_panel(self.desk.bars, root)
+        report = assess_panel(raw, self.desk.bars, self.desk.quality)
+        return Source(report, raw.panel.to_frame)
+
+    def prepare(
+        self,
+        bars: pd.DataFrame,
+        sentiment: pd.DataFrame | None,
+        thresholds: RegimeThresholds | None,
+    ) -> PanelMarket:
+        """All that is known per session."""
+
+        def known(indicators: Indicators) -> RegimeThresholds:
+            if thresholds is not None:
+                return thresholds
+            sessions = np.unique(bars["session"].to_numpy(np.int64)) * self.desk.bars.interval_ns
+            train = split_bars(sessions, self.desk.splits) == Split.TRAIN
+            return fit_regime_thresholds(indicators, train, self.desk.regimes)
+
+        return prepare_panel(bars, self.desk.panel_preparation, known)
+
+    def prices_sql(self, bars: pd.DataFrame) -> str:
+        """The equal-weight index, from the stocks' closes."""
+        source = self.desk.bars
+        return panel_prices(source.delisted_after_sessions, source.interval_ns)
+
+    def vote(self, market: PreparedMarket) -> Vote:
+        """What the three analysts decide at every session."""
+        universe = of_panel(market)
+        view = UniverseView(
+            features=universe.features,
+            regime=universe.regime,
+            weights=universe.portfolios,
+            exposures=universe.exposures,
+            portfolios=self.desk.allocations.portfolios,
+            menu=self.menu,
+        )
+        return allocator_vote(view, self.desk.ensemble)
+
+    def walk(
+        self,
+        market: PreparedMarket,
+        first_bar: int,
+        action: NDArray[np.int8],
+        strength: NDArray[np.float64],
+    ) -> AccountWalk:
+        """Trade decisions (S,) from fresh cash."""
+        return self._walk(of_panel(market), first_bar, action, self.menu)
+
+    def _walk(
+        self,
+        market: PanelMarket,
+        first: int,
+        action: NDArray[np.int8],
+        menu: Sequence[Regime],
+        note: str = "",
+    ) -> AccountWalk:
+        names = self.desk.allocations.portfolios
+        walk = walk_portfolio(
+            market, first, action, menu, names, self.desk.costs.rates, self.desk.initial_cash
+        )
+        span = slice(first, first + len(action))
+        value = walk.units * market.listed.price[span]
+        columns = portfolio_features(
+            value / walk.equity[:, None],
+            market.portfolios[span, 0],
+            market.exposures[span],
+            walk.recent,
+            1 - walk.equity / walk.peak_equity,
+            np.tanh,
+        )
+        records = {
+            "cash": walk.cash,
+            "holdings": value.sum(axis=1),
+            "equity": walk.equity,
+            **dict(zip(self.state.account_names, columns, strict=True)),
+            "traded_value": walk.traded_value,
+            "cost": walk.cost,
+        }
+        performance = walk_performance(market.ns[span], walk, value.sum(axis=1))
+        return AccountWalk(records, walk.equity, performance.model_copy(update={"note": note}))
+
+    def benchmarks(
+        self, market: PreparedMarket, first_bar: int, num_bars: int
+    ) -> dict[str, AccountWalk]:
+        """Equal weight bought once, equal weight kept up, and the best regime kept up.
+
+        What is kept up is ordered anew as often as the teacher does. The best one is known
+        afterwards only: nobody could have picked it.
+        """
+        universe, rhythm = of_panel(market), self.desk.ensemble.review_sessions
+        session = np.arange(num_bars)
+        is_due = session % rhythm == 0
+
+        def kept_up(place: int, menu: Sequence[Regime], note: str) -> AccountWalk:
+            action = np.where(is_due, place, 0).astype(np.int8)
+            return self._walk(universe, first_bar, action, menu, note)
+
+        single = [
+            kept_up(place, self.menu, f"{regime.name}, chosen in hindsight")
+            for place, regime in enumerate(self.menu)
+            if regime.is_order and regime.invested > 0
+        ]
+        bought = (session == 0).astype(np.int8)
+        every = f"every {rhythm} sessions"
+        return {
+            "buy_and_hold": self._walk(
+                universe, first_bar, bought, KEEP_OR_EQUAL, "equal weight at the start"
+            ),
+            "equal_weight": kept_up(1, KEEP_OR_EQUAL, every),
+            "best_single_regime": max(single, key=lambda walk: walk.performance.sharpe or -np.inf),
+        }
+
+    def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
+        """Equity is cash and holdings."""
+        cash, held, equity = (history[name].to_numpy() for name in ("cash", "holdings", "equity"))
+        return np.abs(cash + held - equity) / equity
+
+    def environment(
+        self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
+    ) -> PortfolioWindows:
+        """Without starts: accounts are opened where a policy is scored."""
+        import torch
+
+        nowhere = torch.empty(0, dtype=torch.int64, device=device)
+        return self._windows(market, nowhere, device, dtype)
+
+    def training_environment(
+        self,
+        market: PreparedMarket,
+        kept_bars: NDArray[np.int64],
+        rollout_steps: int,
+        device: torch.device,
+    ) -> PortfolioWindows:
+        """Windows as long as a rollout."""
+        import torch
+
+        from rl_core.envs.core import allowed_starts
+
+        starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
+        return self._windows(market, starts, device, torch.float32)
+
+    def _windows(
+        self,
+        market: PreparedMarket,
+        starts: torch.Tensor,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> PortfolioWindows:
+        from rl_core.envs.portfolio import PortfolioMarket, PortfolioParams, PortfolioWindows
+
+        desk = self.desk
+        universe = PortfolioMarket.from_prepared(of_panel(market), device, dtype)
+        params = PortfolioParams.of(
+            self.menu, desk.allocations.portfolios, desk.costs.rates, desk.initial_cash,
+            desk.environment, universe.price,
+        )  # fmt: skip
+        return PortfolioWindows(starts, universe, params)
+
+    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+        """One: what is held may be held for ever."""
+        return [span]
+
+    def account_state(
+        self, market: PreparedMarket, account: Mapping[str, float]
+    ) -> NDArray[np.float32]:
+        """The 14 account features at the last close."""
+        universe = of_panel(market)
+        now = account_now(universe, account)
+        columns = portfolio_features(
+            now.weights[None],
+            universe.portfolios[-1:, 0],
+            universe.exposures[-1:],
+            now.recent,
+            np.array([now.drawdown]),
+            np.tanh,
+        )
+        return np.concatenate(columns).astype(np.float32)
+
+    def decision_details(
+        self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
+    ) -> dict[str, Any]:
+        """The weights that a regime means, the orders that lead there, and what they cost."""
+        universe = of_panel(market)
+        regime = self.menu[self.actions.index(action)]
+        return order_details(
+            universe, account_now(universe, account), regime, self.desk.allocations.portfolios,
+            self.desk.costs, self.desk.initial_cash,
+        )  # fmt: skip
+
+
+def of_panel(market: PreparedMarket) -> PanelMarket:
+    """A market that is known to be a universe's."""
+    if not isinstance(market, PanelMarket):
+        raise TypeError("a portfolio desk must have a prepared panel, was one instrument's bars")
+    return market
+
+
+def walk_performance(
+    ns: NDArray[np.int64], walk: PortfolioWalk, holdings: NDArray[np.float64]
+) -> Performance:
+    """Summary of a walk; a trade is the time between two orders that traded, while invested."""
+    traded = walk.traded_value[:-1]
+    trade = np.concatenate([[0], np.cumsum(traded > 0)])[:-1]
+    is_held = holdings[:-1] > 0
+    pnl = np.diff(walk.equity)
+    profits = np.bincount(trade[is_held], pnl[is_held], minlength=1).astype(np.float64)
+    happened = np.bincount(trade[is_held], minlength=len(profits)) > 0
+    return summarise(ns, walk.equity, holdings[1:], profits[happened], traded, walk.cost[:-1])

@@ -1,0 +1,184 @@
+"""Factor scores of a universe: momentum, calm, quality and size, known at each session's close.
+
+A higher score is a stock that the factor prefers. A stock without enough history has NaN. Every
+price enters as a ratio of adjusted closes, so that a split which rescales a stock's whole history
+changes no score. Shapes: T sessions, S stocks.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl_core.errors import TollgateError
+from rl_core.market.panel import Listing, Panel
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+FACTORS = ("momentum", "low_vol", "quality", "size")
+WINDOW = 20  # sessions of every factor
+SizeMeasure = Literal["market_value", "dollar_volume", "inverse_price", "inverse_growth"]
+SIZE_NEEDS: dict[SizeMeasure, tuple[str, ...]] = {  # in the order in which `auto` looks
+    "market_value": ("market_value",),
+    "dollar_volume": ("volume",),
+    "inverse_price": ("unadjusted_close",),
+    "inverse_growth": (),
+}
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Scores and what they are made of, each (T, S) float64."""
+
+    scores: dict[str, Array]  # by factor; NaN is unknown
+    returns: Array  # since the session before; 0 where a listed stock did not trade
+    volatility: Array  # sd of 20 returns; NaN is unknown
+    age: NDArray[np.int64]  # sessions since the stock was listed; -1 while it is not
+
+
+def compute_factors(panel: Panel, listed: Listing, size: SizeMeasure) -> Factors:
+    """All four scores.
+
+    Momentum is the return over 20 sessions, low_vol minus the standard deviation of its 20 daily
+    returns, quality their mean over it. A stock whose price has not moved in 20 sessions is not
+    calm but dead: its volatility and quality are unknown.
+    """
+    price, age = listed.price, listing_age(listed.is_listed)
+    returns = np.zeros_like(price)
+    returns[1:] = np.where(age[1:] > 0, price[1:] / price[:-1] - 1, 0.0)
+    is_known = age >= WINDOW
+    mean = _trailing_mean(returns)
+    deviation = np.sqrt(_trailing_mean_square(returns, mean))
+    volatility = np.where(is_known & (deviation > 0), deviation, np.nan)
+    momentum = np.full_like(price, np.nan)
+    momentum[WINDOW:] = price[WINDOW:] / price[:-WINDOW] - 1
+    return Factors(
+        scores={
+            "momentum": np.where(is_known, momentum, np.nan),
+            "low_vol": -volatility,
+            "quality": mean / volatility,
+            "size": np.where(is_known, _smallness(panel, listed, age, size), np.nan),
+        },
+        returns=returns,
+        volatility=volatility,
+        age=age,
+    )
+
+
+def listing_age(is_listed: Flags) -> NDArray[np.int64]:
+    """Sessions since each stock was listed, (T, S): 0 on its first day, -1 while it is not."""
+    row = np.arange(len(is_listed))[:, None]
+    last_out = np.maximum.accumulate(np.where(is_listed, -1, row), axis=0)
+    return np.where(is_listed, row - last_out - 1, -1)
+
+
+def pick_size(wanted: SizeMeasure | Literal["auto"], panel: Panel) -> SizeMeasure:
+    """The measure of size that the data allows; `auto` takes the best there is.
+
+    Raises:
+        TollgateError: the one that is wanted needs a column which the source has not.
+    """
+    possible: list[SizeMeasure] = [
+        name for name, needs in SIZE_NEEDS.items() if set(needs) <= set(panel.measures)
+    ]
+    if wanted == "auto":
+        return possible[0]
+    if wanted not in possible:
+        hint = (
+            "; adjusted closes cannot stand in, since they know of later splits"
+            if wanted == "inverse_price"
+            else ""
+        )
+        raise TollgateError(
+            f"allocations.size {wanted} must find the column {', '.join(SIZE_NEEDS[wanted])} in "
+            f"the panel, was without{hint}: possible here are {', '.join(possible)}"
+        )
+    return wanted
+
+
+def dollar_volume(panel: Panel, listed: Listing) -> Array:
+    """Mean value traded over 20 sessions, (T, S); 0 where nothing was.
+
+    Raises:
+        TollgateError: the source has no volume.
+    """
+    if "volume" not in panel.measures:
+        raise TollgateError("traded value must be known from the column volume, was without one")
+    price = panel.measures.get("unadjusted_close", panel.close)
+    value = np.where(listed.trades, price * np.nan_to_num(panel.measures["volume"]), 0.0)
+    return _trailing_mean(np.nan_to_num(value))
+
+
+def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: SizeMeasure) -> Array:
+    """Minus the logarithm of how large a stock is, (T, S)."""
+    row = np.arange(len(age))[:, None]
+    with np.errstate(divide="ignore"):
+        match size:
+            case "market_value":
+                large = _last_known(panel.measures["market_value"])
+            case "dollar_volume":
+                large = dollar_volume(panel, listed)
+            case "inverse_price":
+                large = _last_known(panel.measures["unadjusted_close"])
+            case "inverse_growth":  # since it was listed: a ratio, and so free of later splits
+                first = np.take_along_axis(listed.price, np.maximum(row - age, 0), axis=0)
+                large = listed.price / first
+        score = -np.log(large)
+    return np.where(np.isfinite(score), score, np.nan)
+
+
+def _last_known(values: Array) -> Array:
+    row = np.where(np.isfinite(values), np.arange(len(values))[:, None], 0)
+    return np.take_along_axis(values, np.maximum.accumulate(row, axis=0), axis=0)
+
+
+def _trailing_mean(values: Array) -> Array:
+    """Mean of the last 20 rows; of those there are, before.
+
+    Written as a sum over lags: exact zeros stay zeros, and a later row changes no earlier one.
+    """
+    total = values.copy()
+    for lag in range(1, WINDOW):
+        total[lag:] += values[:-lag]
+    return total / np.minimum(np.arange(1, len(values) + 1), WINDOW)[:, None]
+
+
+def _trailing_mean_square(values: Array, mean: Array) -> Array:
+    """Mean squared distance of the last 20 rows from their mean."""
+    total = (values - mean) ** 2
+    for lag in range(1, WINDOW):
+        total[lag:] += (values[:-lag] - mean[lag:]) ** 2
+    return total / np.minimum(np.arange(1, len(values) + 1), WINDOW)[:, None]
+
+
+def ranks(score: Array) -> NDArray[np.int32]:
+    """Place of each stock by its score, (T, S): 0 is the highest; NaN come last.
+
+    Of equal scores the one that comes first in the alphabet leads.
+    """
+    order = np.argsort(-score, axis=1, kind="stable")  # NaN sort to the end
+    places = np.empty(score.shape, dtype=np.int32)
+    every = np.broadcast_to(np.arange(score.shape[1], dtype=np.int32), score.shape)
+    np.put_along_axis(places, order, every, axis=1)
+    return places
+
+
+def top_share(place: NDArray[np.int32], is_known: Flags, share: float) -> Array:
+    """Equal weights of the best `share` of the stocks with a score, (T, S); rows sum to 1 or 0.
+
+    Args:
+        place: (T, S) from `ranks`.
+        is_known: (T, S) whose score is known.
+        share: of their number, rounded up: the top half of 5 stocks is 3 of them.
+    """
+    number = np.ceil(is_known.sum(axis=1, keepdims=True) * share - 1e-9)
+    return np.where(is_known & (place < number), 1 / np.maximum(number, 1), 0.0)
+
+
+def exposures(place: NDArray[np.int32], is_known: Flags) -> NDArray[np.float32]:
+    """Rank as an exposure, (T, S): 1 is the highest score, -1 the lowest, 0 unknown."""
+    last = is_known.sum(axis=1, keepdims=True) - 1
+    spread = 1 - 2 * place / np.maximum(last, 1)
+    return np.where(is_known & (last > 0), spread, 0.0).astype(np.float32)

@@ -1,0 +1,201 @@
+"""Readers of wide and long panels. Like the readers of bars they repair nothing.
+
+Shapes: T sessions, S stocks.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.errors import TollgateError
+from rl_core.market.bars import LARGEST_FLOAT32, describe_rows, nanoseconds
+from rl_core.market.panel import (
+    FEWEST_STOCKS,
+    MEASURES,
+    MOST_STOCKS,
+    OPTIONAL_MEASURES,
+    Panel,
+    PanelConfig,
+    date_of,
+)
+from rl_core.market.readers import Rows, parse_names, parse_numbers, parse_timestamps, read_table
+from rl_core.market.sessions import session_days
+
+NS_PER_DAY = 86_400_000_000_000
+
+
+@dataclass(frozen=True)
+class RawPanel:
+    """A panel on its calendar, and where each price stands in the file."""
+
+    panel: Panel
+    rows: NDArray[np.int64]  # (T, S) line of a CSV, else the row counted from 0; -1 without a price
+    was_newest_first: bool
+
+
+def read_panel(config: PanelConfig, root: Path) -> RawPanel:
+    """Read a desk's panel and hold it to the contract.
+
+    Raises:
+        TollgateError: the file cannot be read, or it breaks the contract; says where.
+    """
+    if config.path is None:
+        raise TypeError("a panel must have a path: its config makes sure")
+    path = root / config.path
+    table, rows = read_table(config, path)
+    if table.empty:
+        raise TollgateError(f"bars must have at least one row, was none in {path}")
+    is_long = config.layout == "long" or (
+        config.layout is None and config.name_in_file("symbol") in table.columns
+    )
+    raw = _read_long(table, rows, config, path) if is_long else _read_wide(table, rows, config)
+    _require_universe(raw.panel.symbols, path)
+    _require_values(raw)
+    return raw
+
+
+def _days(column: pd.Series, config: PanelConfig, rows: Rows) -> NDArray[np.int64]:
+    """Midnight, UTC, of the date of each row."""
+    local = parse_timestamps(column, config, rows).dt.tz_convert(config.timezone)
+    days = nanoseconds(local.dt.tz_localize(None))
+    wrong = np.flatnonzero(days % NS_PER_DAY)
+    if len(wrong):
+        raise TollgateError(
+            f"timestamps of a panel must be dates, was {local.iloc[wrong[0]]} "
+            f"({describe_rows(rows[wrong])}): set bars.timezone to the zone in which they are "
+            "midnight"
+        )
+    return days
+
+
+def _on_calendar(
+    days: NDArray[np.int64], config: PanelConfig, rows: Rows
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the sessions that there are, on the calendar from the first, and each row's place.
+
+    Raises:
+        TollgateError: a day that is no session.
+    """
+    sessions = session_days(config.calendar, int(days.min()), int(days.max()))
+    number = np.minimum(np.searchsorted(sessions, days), max(len(sessions) - 1, 0))
+    wrong = np.flatnonzero(sessions[number] != days) if len(sessions) else np.arange(len(days))
+    if len(wrong):
+        raise TollgateError(
+            f"days of a panel must be sessions of {config.calendar}, was "
+            f"{date_of(days[wrong[0]])} ({describe_rows(rows[wrong])}): set "
+            "bars.calendar to the market's own, or to 24/7"
+        )
+    found, place = np.unique(number, return_inverse=True)
+    return found, place
+
+
+def _read_wide(table: pd.DataFrame, rows: Rows, config: PanelConfig) -> RawPanel:
+    """A column a stock; an empty cell is a stock that did not trade."""
+    time = config.name_in_file("timestamp")
+    if time not in table.columns:
+        raise TollgateError(
+            f"a wide panel must have the column {time}, was without (it has "
+            f"{', '.join(map(str, table.columns[:5]))}, ...): set bars.columns"
+        )
+    days = _days(table[time], config, rows)
+    steps = np.diff(days)
+    is_newest_first = bool(len(steps) and (steps < 0).all())
+    if not is_newest_first and (wrong := np.flatnonzero(steps <= 0)).size:
+        raise TollgateError(
+            "rows of a wide panel must be strictly increasing in time, was "
+            f"{date_of(days[wrong[0] + 1])} after "
+            f"{date_of(days[wrong[0]])} ({describe_rows(rows[wrong + 1])})"
+        )
+    symbols = sorted(str(name) for name in table.columns if name != time)
+    close = np.stack([_parse_cells(table[name], name, rows) for name in symbols], axis=1)
+    has_price = np.isfinite(close).any(axis=1)  # a day without any price is no row of a panel
+    kept = np.flatnonzero(has_price)[:: -1 if is_newest_first else 1]
+    days, rows, close = days[kept], rows[kept], close[kept]
+    sessions, _ = _on_calendar(days, config, rows)
+    panel = Panel(days, sessions, tuple(symbols), {"close": close})
+    return RawPanel(panel, np.where(np.isfinite(close), rows[:, None], -1), is_newest_first)
+
+
+def _parse_cells(column: pd.Series, symbol: str, rows: Rows) -> NDArray[np.float64]:
+    """Numbers, NaN where a cell is empty."""
+    is_empty = column.isna() | (column.astype(str) == "")
+    numbers = pd.to_numeric(column.mask(is_empty), errors="coerce").to_numpy(np.float64)
+    bad = np.flatnonzero(~np.isfinite(numbers) & ~is_empty.to_numpy())
+    if len(bad):
+        raise TollgateError(
+            f"prices of {symbol} must be finite numbers or empty, was {column.iloc[bad[0]]!r} "
+            f"({describe_rows(rows[bad])})"
+        )
+    return numbers
+
+
+def _read_long(table: pd.DataFrame, rows: Rows, config: PanelConfig, path: Path) -> RawPanel:
+    """A row a stock and day, in any order."""
+    named = {name: config.name_in_file(name) for name in ("timestamp", "symbol", *MEASURES)}
+    needed = [n for n in named if n not in OPTIONAL_MEASURES or n in config.columns]
+    if missing := [named[name] for name in needed if named[name] not in table.columns]:
+        raise TollgateError(
+            f"{path.name} must have the columns {', '.join(named[n] for n in needed)}, was without "
+            f"{', '.join(missing)} (it has {', '.join(map(str, table.columns))}): set bars.columns"
+        )
+    days = _days(table[named["timestamp"]], config, rows)
+    names = parse_names(table[named["symbol"]], "symbol", rows)
+    sessions, place = _on_calendar(days, config, rows)
+    code, symbols = pd.factorize(names, sort=True)
+    cell = place * len(symbols) + code
+    order = np.argsort(cell, kind="stable")
+    twice = np.flatnonzero(np.diff(cell[order]) == 0)
+    if len(twice):
+        first, second = order[twice[0]], order[twice[0] + 1]
+        raise TollgateError(
+            f"a panel must have one row a stock and day, was {names.iloc[first]} on "
+            f"{date_of(days[first])} twice ({describe_rows(rows[[first, second]])})"
+        )
+
+    def spread(values: NDArray[Any], blank: float) -> NDArray[Any]:
+        cells = np.full(len(sessions) * len(symbols), blank, dtype=values.dtype)
+        cells[cell] = values
+        return cells.reshape(len(sessions), len(symbols))
+
+    measures = {
+        name: spread(parse_numbers(table[named[name]], name, rows).to_numpy(), np.nan)
+        for name in MEASURES
+        if named[name] in table.columns
+    }
+    panel = Panel(np.unique(days), sessions, tuple(map(str, symbols)), measures)
+    return RawPanel(panel, spread(rows.astype(np.int64), -1), was_newest_first=False)
+
+
+def _require_universe(symbols: tuple[str, ...], path: Path) -> None:
+    if len(set(symbols)) < len(symbols):
+        raise TollgateError(f"{path.name} must name each stock once, was {', '.join(symbols)}")
+    if not FEWEST_STOCKS <= len(symbols) <= MOST_STOCKS:
+        raise TollgateError(
+            f"a universe must have {FEWEST_STOCKS} to {MOST_STOCKS} stocks, was {len(symbols)} in "
+            f"{path.name}"
+        )
+
+
+def _require_values(raw: RawPanel) -> None:
+    """Prices > 0, volumes >= 0, all of them small enough for the device."""
+    for name, values in raw.panel.measures.items():
+        lowest_allowed = 0 if name == "volume" else np.nextafter(0, 1)
+        with np.errstate(invalid="ignore"):
+            wrong = (values < lowest_allowed) | (values > LARGEST_FLOAT32)
+        if wrong.any():
+            session, stock = (int(place) for place in np.argwhere(wrong)[0])
+            must = "a finite number >= 0" if name == "volume" else "a finite number > 0"
+            raise TollgateError(
+                f"panel column {name} must be {must}, was {values[session, stock]} of "
+                f"{raw.panel.symbols[stock]} ({describe_rows(np.unique(raw.rows[wrong]))})"
+            )
+    silent = ~np.isfinite(raw.panel.close).any(axis=0)
+    if silent.any():
+        raise TollgateError(
+            "every stock of a panel must have a price, was none of "
+            f"{', '.join(np.array(raw.panel.symbols)[silent])}"
+        )
