@@ -1,26 +1,28 @@
 """The teacher of a portfolio desk: three analysts who each vote for a regime.
 
-An analyst does not know the menu. It says how a portfolio should look - how much is invested, and
-which factors it leans to - and votes for the regime that looks most like it on that day. So the
-same analysts teach twelve factor regimes and any list of hand-written allocations. What is said at
-session t depends on nothing later. Shapes: T sessions, A regimes, F factors.
+An analyst thinks in the twelve factor regimes. On another menu it votes for whatever looks most
+like its choice on that day: as much invested, leaning to the same factors. So the same analysts
+teach any list of hand-written allocations. What is said at session t depends on nothing later.
+Shapes: T sessions, A regimes, P portfolios, F factors, S stocks.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.ensemble.analysts import Signal
 from rl_core.ensemble.vote import Vote
-from rl_core.features.allocations import Regime
+from rl_core.features.allocations import FACTOR_REGIMES, Regime
 from rl_core.features.state import UNIVERSE_FEATURES
 
 Array = NDArray[np.float64]
 
 _COLUMNS = {feature.name: place for place, feature in enumerate(UNIVERSE_FEATURES)}
+_FACTOR_PLACES = {regime.name: place for place, regime in enumerate(FACTOR_REGIMES)}
 HIGH_VOLATILITY = 2
 
 
@@ -41,35 +43,42 @@ class AllocatorConfig(BaseModel):
 
     weights: AllocatorWeights = AllocatorWeights()
     review_sessions: int = Field(
-        default=5, ge=1, description="a regime is ordered anew after so many sessions; HOLD between"
+        default=10, ge=1, description="a regime is ordered after so many sessions; HOLD between"
     )
-    strong_trend: float = Field(
-        default=0.05, gt=0, description="|log of the index over its 200-session mean|"
+    near: float = Field(
+        default=0.02, gt=0, description="|log of the index over its 200-session mean|, below it"
     )
-    broad: float = Field(default=0.7, gt=0.5, lt=1, description="share above the 50-session mean")
-    narrow: float = Field(default=0.3, gt=0, lt=0.5, description="share above it, likewise")
+    far: float = Field(default=0.10, gt=0, description="the same, above it")
+    broad: float = Field(default=0.8, gt=0.5, lt=1, description="share above the 200-session mean")
+    narrow: float = Field(default=0.4, gt=0, le=0.5, description="share above it, likewise")
+
+    @model_validator(mode="after")
+    def _near_is_nearer_than_far(self) -> Self:
+        if self.near >= self.far:
+            raise ValueError(f"near must be below far, was {self.near} and {self.far}")
+        return self
 
 
-# reason -> how a portfolio should look: invested, momentum, low_vol, quality, size
-LOOKS: Mapping[str, Mapping[str, tuple[float, float, float, float, float]]] = {
+# analyst -> reason -> the regime it votes for, and how strongly
+VOTES: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "trend": {
-        "above its mean and rising": (1.0, 0.6, 0.0, 0.3, 0.0),
-        "above its mean but weakening": (1.0, 0.2, 0.2, 0.6, 0.0),
-        "near its mean": (0.75, 0.0, 0.0, 0.0, 0.0),
-        "below its mean": (0.5, 0.0, 0.0, 0.0, 0.0),
-        "far below its mean and falling": (0.0, 0.0, 0.0, 0.0, 0.0),
+        "far above its mean and rising": ("MOMENTUM", 0.6),
+        "above its mean": ("EQUAL_WEIGHT", 0.8),
+        "near its mean": ("LIGHT_CASH", 0.5),
+        "below its mean": ("DEFENSIVE", 0.8),
+        "far below its mean and falling": ("FULL_CASH", 1.0),
     },
     "volatility": {
-        "calm": (1.0, 0.8, 0.0, 0.4, 0.0),
-        "normal": (1.0, 0.0, 0.0, 0.0, 0.0),
-        "high": (1.0, 0.0, 0.6, 0.2, 0.0),
-        "high and rising": (0.5, 0.0, 0.0, 0.0, 0.0),
+        "calm": ("MOMENTUM", 0.5),
+        "normal": ("EQUAL_WEIGHT", 0.6),
+        "high": ("LOW_VOL", 0.7),
+        "high and rising": ("DEFENSIVE", 0.9),
     },
     "breadth": {
-        "broad": (1.0, 0.0, 0.0, 0.0, 0.6),
-        "mixed": (1.0, 0.0, 0.0, 0.0, 0.0),
-        "narrow": (0.7, 0.2, 0.2, 0.5, 0.0),
-        "hardly any": (0.5, 0.0, 0.0, 0.0, 0.0),
+        "broad": ("SIZE_SMALL", 0.6),
+        "mixed": ("EQUAL_WEIGHT", 0.6),
+        "narrow": ("QUALITY", 0.7),
+        "hardly any": ("SAFE_QUALITY", 0.8),
     },
 }
 
@@ -89,86 +98,75 @@ class UniverseView:
         """A feature, (T,); 0 in the warm-up, in which nobody trades."""
         return np.nan_to_num(self.features[:, _COLUMNS[name]].astype(np.float64))
 
-    def looks(self) -> Array:
+    def looks(self, menu: Sequence[Regime]) -> Array:
         """How each regime looks on each day, (T, A, 1 + F): invested, exposure to each factor."""
         exposure = np.einsum("tps,tfs->tpf", self.weights, self.exposures, optimize=True)
         look = np.concatenate([self.weights.sum(axis=2)[..., None], exposure], axis=2)
-        names = [regime.portfolio or self.portfolios[0] for regime in self.menu]
-        invested = np.array([regime.invested for regime in self.menu])
+        names = [regime.portfolio or self.portfolios[0] for regime in menu]
+        invested = np.array([regime.invested for regime in menu])
         return look[:, [self.portfolios.index(name) for name in names]] * invested[None, :, None]
+
+    def likeness(self) -> NDArray[np.int8]:
+        """Place on the menu of what looks most like each factor regime, (T, 12)."""
+        own, wanted = self.looks(self.menu), self.looks(FACTOR_REGIMES)
+        own[:, [not regime.is_order for regime in self.menu]] = np.inf  # to hold is no portfolio
+        distance = [
+            np.abs(own - wanted[:, [place]]).sum(axis=2) for place in range(wanted.shape[1])
+        ]
+        return np.stack([each.argmin(axis=1) for each in distance], axis=1).astype(np.int8)
 
 
 def allocator_vote(view: UniverseView, config: AllocatorConfig) -> Vote:
     """Ask every analyst and count the votes.
 
-    The regime with the greatest weight of votes wins, in a tie the one that comes first on the
-    menu. It is ordered when it changes and again after `review_sessions`; in between the answer is
-    HOLD. Strength is the winner's share of all votes.
+    Every `review_sessions` the regime with the greatest weight of votes is ordered, in a tie the
+    one that comes first on the menu; in between the answer is HOLD. Strength is the winner's share
+    of all votes.
 
     Args:
         view: of the universe.
         config: weights and thresholds.
     """
-    looks = view.looks()
-    looks[:, [not regime.is_order for regime in view.menu]] = np.inf  # to hold is no portfolio
-    opinions = {
+    likeness = view.likeness()
+    reasons = {
         "trend": _trend(view, config),
         "volatility": _volatility(view),
         "breadth": _breadth(view, config),
     }
-    signals = {name: _ballot(name, *opinion, looks) for name, opinion in opinions.items()}
+    signals = {name: _ballot(name, reason, likeness) for name, reason in reasons.items()}
     weights = config.weights.model_dump()
-    votes = np.zeros(looks.shape[:2])
+    votes = np.zeros((len(likeness), len(view.menu)))
     for name, signal in signals.items():
         votes[np.arange(len(votes)), signal.action] += weights[name] * signal.strength
-    chosen = votes.argmax(axis=1)
-    action = np.where(_is_due(chosen, config.review_sessions), chosen, 0).astype(np.int8)
+    is_due = np.arange(len(votes)) % config.review_sessions == 0
+    action = np.where(is_due, votes.argmax(axis=1), 0).astype(np.int8)
     total = votes.sum(axis=1)
     share = np.divide(votes.max(axis=1), total, out=np.zeros(len(total)), where=total > 0)
     return Vote(action, np.where(action == 0, 0.0, share), signals, weights)
 
 
-def _ballot(name: str, reason: NDArray[np.int8], strength: Array, looks: Array) -> Signal:
-    """A vote for the regime that looks most like what the analyst wants."""
-    wanted = np.array(list(LOOKS[name].values()))[reason]
-    distance = np.abs(looks - wanted[:, None]).sum(axis=2)
-    return Signal(distance.argmin(axis=1).astype(np.int8), strength, reason, tuple(LOOKS[name]))
+def _ballot(name: str, reason: NDArray[np.int8], likeness: NDArray[np.int8]) -> Signal:
+    """The vote that a reason leads to, on this menu."""
+    said = list(VOTES[name].values())
+    places = np.array([_FACTOR_PLACES[regime] for regime, _ in said])[reason]
+    strength = np.array([conviction for _, conviction in said])[reason]
+    action = likeness[np.arange(len(reason)), places]
+    return Signal(action, strength, reason, tuple(VOTES[name]))
 
 
-def _is_due(chosen: NDArray[np.int64], review_sessions: int) -> NDArray[np.bool_]:
-    """Where a regime is new, and every so many sessions while it stays."""
-    row = np.arange(len(chosen))
-    is_new = np.concatenate([[True], chosen[1:] != chosen[:-1]])
-    since = row - np.maximum.accumulate(np.where(is_new, row, 0))
-    return since % review_sessions == 0
+def _trend(view: UniverseView, config: AllocatorConfig) -> NDArray[np.int8]:
+    trend, recent = view.column("index_trend_200"), view.column("index_return_60")
+    is_near, is_far = np.abs(trend) < config.near, np.abs(trend) > config.far
+    rising, falling = is_far & (trend > 0) & (recent > 0), is_far & (trend < 0) & (recent < 0)
+    return np.select([rising, falling, is_near, trend > 0], [0, 4, 2, 1], 3).astype(np.int8)
 
 
-def _trend(view: UniverseView, config: AllocatorConfig) -> tuple[NDArray[np.int8], Array]:
-    trend, recent = view.column("index_trend_200"), view.column("index_return_20")
-    near = np.abs(trend) < config.strong_trend / 5
-    reason = np.select(
-        [
-            near,
-            (trend > 0) & (recent > 0),
-            trend > 0,
-            (trend < -config.strong_trend) & (recent < 0),
-        ],
-        [2, 0, 1, 4],
-        default=3,
-    )
-    return reason.astype(np.int8), np.clip(np.abs(trend) / config.strong_trend, 0.2, 1.0)
+def _volatility(view: UniverseView) -> NDArray[np.int8]:
+    high, is_rising = view.regime == HIGH_VOLATILITY, view.column("volatility_ratio") > 1
+    return np.select([high & is_rising, high, view.regime == 0], [3, 2, 0], 1).astype(np.int8)
 
 
-def _volatility(view: UniverseView) -> tuple[NDArray[np.int8], Array]:
-    ratio = view.column("volatility_ratio")
-    high = view.regime == HIGH_VOLATILITY
-    reason = np.select([high & (ratio > 1), high, view.regime == 0], [3, 2, 0], default=1)
-    return reason.astype(np.int8), np.clip(np.abs(ratio - 1), 0.2, 1.0)
-
-
-def _breadth(view: UniverseView, config: AllocatorConfig) -> tuple[NDArray[np.int8], Array]:
-    share = view.column("above_mean_50")
-    reason = np.select(
-        [share > config.broad, share >= config.narrow, share >= config.narrow / 2], [0, 1, 2], 3
-    )
-    return reason.astype(np.int8), np.clip(2 * np.abs(share - 0.5), 0.2, 1.0)
+def _breadth(view: UniverseView, config: AllocatorConfig) -> NDArray[np.int8]:
+    share = view.column("above_mean_200")
+    edges = [share > config.broad, share >= config.narrow, share >= config.narrow / 2]
+    return np.select(edges, [0, 1, 2], 3).astype(np.int8)

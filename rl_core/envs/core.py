@@ -135,7 +135,9 @@ def where_ended(ended: Tensor, state: State, fresh: State) -> State:
 
 
 def _chosen(ended: Tensor, old: Any, new: Any) -> Any:
-    return torch.where(ended, new, old) if isinstance(old, Tensor) else where_ended(ended, old, new)
+    if not isinstance(old, Tensor):
+        return where_ended(ended, old, new)
+    return torch.where(ended.view(-1, *[1] * (old.dim() - 1)), new, old)
 
 
 def state_tensors(state: Any) -> list[Tensor]:

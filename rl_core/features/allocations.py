@@ -101,14 +101,12 @@ class AllocationConfig(BaseModel):
 
     @property
     def _allocations(self) -> Allocations:
-        return self.own or HAND_WRITTEN[self.regimes]
+        return self.own or HAND_WRITTEN.get(self.regimes, {})
 
     @property
     def portfolios(self) -> tuple[str, ...]:
-        """Names of the portfolios, equal weight first."""
-        if self.regimes == "factors_12":
-            return (EQUAL, *TOP_SHARES)
-        return (EQUAL, *self._allocations)
+        """Names of the portfolios: equal weight, those of the factors, then hand-written ones."""
+        return (EQUAL, *TOP_SHARES, *self._allocations)
 
     def require_universe(self, symbols: Sequence[str]) -> None:
         """Refuse a universe without the stocks that hand-written allocations name.
@@ -116,8 +114,6 @@ class AllocationConfig(BaseModel):
         Raises:
             TollgateError: names those that are missing.
         """
-        if self.regimes == "factors_12":
-            return
         named = {symbol for weights in self._allocations.values() for symbol in weights}
         if missing := sorted(named - set(symbols)):
             raise TollgateError(
@@ -130,11 +126,12 @@ class AllocationConfig(BaseModel):
 
         A stock that is not listed has none: what a hand-written allocation gives it stays in cash.
         """
-        if self.regimes == "factors_12":
-            return np.stack([_portfolio(name, factors, listed) for name in self.portfolios], axis=1)
-        rows = [[w.get(symbol, 0.0) for symbol in symbols] for w in self._allocations.values()]
-        fixed = np.array(rows)[None] * listed.is_listed[:, None]
-        return np.concatenate([_equal(listed)[:, None], fixed], axis=1)
+        by_rule = [_portfolio(name, factors, listed) for name in (EQUAL, *TOP_SHARES)]
+        by_hand = [
+            np.where(listed.is_listed, [weights.get(symbol, 0.0) for symbol in symbols], 0.0)
+            for weights in self._allocations.values()
+        ]
+        return np.stack([*by_rule, *by_hand], axis=1)
 
 
 def _hand_written(name: str, weights: Mapping[str, float]) -> Regime:
@@ -143,14 +140,9 @@ def _hand_written(name: str, weights: Mapping[str, float]) -> Regime:
     return Regime(name, name, 1.0, ", ".join([*parts, f"{cash:.0%} cash"] if cash > 0 else parts))
 
 
-def _equal(listed: Listing) -> Array:
-    number = listed.is_listed.sum(axis=1, keepdims=True)
-    return listed.is_listed / np.maximum(number, 1)
-
-
 def _portfolio(name: str, factors: Factors, listed: Listing) -> Array:
     if name == EQUAL:
-        return _equal(listed)
+        return listed.is_listed / np.maximum(listed.is_listed.sum(axis=1, keepdims=True), 1)
     factor, share = TOP_SHARES[name]
     score = factors.scores[factor]
     return top_share(ranks(score), np.isfinite(score), share)

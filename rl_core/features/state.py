@@ -126,7 +126,7 @@ PORTFOLIO_FEATURES = (
     Feature("drawdown", 0.0, 1.0, "below the account's highest equity"),
     Feature("cost_20", 0.0, np.inf, "costs in 0.1% of equity, weights falling by 1/20 a session"),
     Feature("last_cost", 0.0, np.inf, "cost of the last order that traded, in 0.1% of equity"),
-    Feature("time_since_switch", 0.0, 1.0, "tanh(sessions since the last order that traded / 20)"),
+    Feature("time_since_switch", 0.0, 1.0, "tanh(sessions since the last order that traded / 10)"),
 )
 
 

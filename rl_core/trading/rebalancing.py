@@ -204,5 +204,5 @@ def portfolio_features(
         drawdown,
         recent.cost_20 / _COST_UNIT,
         recent.last_cost / _COST_UNIT,
-        tanh(recent.sessions_since_order / 20),
+        tanh(recent.sessions_since_order / 10),
     )

@@ -381,7 +381,7 @@ def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "options"}, "kind: must be one of spot, futures, was 'options'"),
+        ({"kind": "options"}, "kind: must be one of spot, futures, portfolio, was 'options'"),
         ({"kind": "spot"}, "costs.commission_usd: must be a known setting"),
         ({"rules": {"daily_loss_usd": 9000}}, "daily_loss_usd must be at most trailing_drawdown"),
         ({"bars": {"path": "a.csv", "symbol": "NQ"}}, "futures desk must have bars.sessions"),
