@@ -151,19 +151,21 @@ def step(
     Reward is the scaled log growth of equity, costs included.
     """
     known, bar = state.bar, state.bar + 1
-    price, can_trade = market.price[bar], market.can_trade[bar]
+    price, can_trade = rows(market.price, bar), rows(market.can_trade, bar)
     value = state.units * price
-    left = value * market.leaves[bar]
+    left = value * rows(market.leaves, bar)
     value = value - left
     cash = state.cash + left.sum(-1)
     before = cash + value.sum(-1)
     investable = before - (value * (1 - can_trade)).sum(-1)
 
     invested, is_order = params.invested[category], params.is_order[category]
-    weight = market.weights[known, params.portfolio[category]] * invested[:, None]
+    place = known * market.weights.shape[1] + params.portfolio[category]
+    weight = rows(market.weights.flatten(0, 1), place) * invested[:, None]
     change = wanted_change(value, weight, investable[:, None], can_trade, is_order[:, None])
-    slippage = market.slippage[(bar + state.draw) % len(market.slippage)]
-    rate = cost_rate(change, before[:, None], slippage, market.impact_scale[known], params.rates)
+    slippage = rows(market.slippage, (bar + state.draw) % len(market.slippage))
+    impact_scale = rows(market.impact_scale, known)
+    rate = cost_rate(change, before[:, None], slippage, impact_scale, params.rates)
     buys, sales = change.clamp(min=0), (-change).clamp(min=0)
     cash_before_buying = cash + (sales * (1 - rate)).sum(-1)
     needed = (buys * (1 + rate)).sum(-1)
@@ -199,13 +201,19 @@ def step(
     return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
 
 
+def rows(table: Tensor, place: Tensor) -> Tensor:
+    """Some rows of a table, (N, ...); three times faster than indexing with brackets."""
+    return table.index_select(0, place)
+
+
 def account_state(market: PortfolioMarket, state: PortfolioState) -> Tensor:
     """The 14 account features, (N, 14) float32."""
-    weights = state.units * market.price[state.bar] / state.equity[:, None]
+    num_portfolios, num_factors = market.weights.shape[1], market.exposures.shape[1]
+    weights = state.units * rows(market.price, state.bar) / state.equity[:, None]
     columns = portfolio_features(
         weights,
-        market.weights[state.bar, 0],
-        market.exposures[state.bar],
+        rows(market.weights.flatten(0, 1), state.bar * num_portfolios),
+        rows(market.exposures.flatten(1), state.bar).unflatten(1, (num_factors, -1)),
         state.recent,
         1 - state.equity / state.peak_equity,
         torch.tanh,
