@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.backtest.engine import AccountConfig
@@ -30,7 +29,7 @@ from rl_core.features.sentiment import SentimentConfig
 from rl_core.market.bars import BarsConfig
 from rl_core.market.panel import PanelConfig
 from rl_core.market.quality import QualityConfig
-from rl_core.market.source import SourceConfig
+from rl_core.market.source import SourceConfig, length_ns
 from rl_core.market.splits import SplitConfig
 from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
@@ -108,7 +107,7 @@ class DeskConfig(BaseModel, ABC):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         horizons, purge = self.dataset.horizons, self.splits.purge
-        if any(pd.Timedelta(horizon) > pd.Timedelta(purge) for horizon in horizons):
+        if any(length_ns(horizon) > length_ns(purge) for horizon in horizons):
             raise ValueError(
                 f"splits.purge must be at least the longest of {horizons}, was {purge}"
             )

@@ -19,6 +19,7 @@ from rl_core.trading.rebalancing import (
     Recent,
     buy_with,
     cost_rate,
+    is_trade,
     remember,
     wanted_change,
 )
@@ -130,11 +131,12 @@ def _walk(
         cash = purchase.cash
         for s in range(num_stocks):
             value = max(change[s], 0.0) * purchase.share - max(-change[s], 0.0)
-            units[s] += value / price[now, s]
+            units[s] = (units[s] * price[now, s] + value) / price[now, s]  # all sold is none left
             cost += abs(value) * rate[s]
             traded += abs(value)
         after = before - cost
-        recent = remember(recent, np.log(after / equity), cost / before, 1.0 * (traded > 0))
+        has_traded = 1.0 * is_trade(traded, before)
+        recent = remember(recent, np.log(after / equity), cost / before, has_traded)
         equity, peak = after, max(peak, after)
         columns[3, t], columns[4, t] = traded, cost
     return columns, held

@@ -24,6 +24,7 @@ from rl_core.trading.rebalancing import (
     Recent,
     buy_with,
     cost_rate,
+    is_trade,
     portfolio_features,
     remember,
     wanted_change,
@@ -176,7 +177,7 @@ def step(
     equity = before - cost
 
     growth = log_growth(equity, state.equity)
-    has_traded = turnover.sum(-1) > 0
+    has_traded = is_trade(turnover.sum(-1), before)
     peak_equity = torch.maximum(state.peak_equity, equity)
     drawdown = 1 - equity / peak_equity
     terminated = drawdown >= params.rules.max_drawdown

@@ -275,7 +275,7 @@ def walk_performance(
 ) -> Performance:
     """Summary of a walk; a trade is the time between two orders that traded, while invested."""
     traded = walk.traded_value[:-1]
-    trade = np.concatenate([[0], np.cumsum(traded > 0)])[:-1]
+    trade = np.cumsum(walk.recent.sessions_since_order == 0)[:-1]
     is_held = holdings[:-1] > 0
     pnl = np.diff(walk.equity)
     profits = np.bincount(trade[is_held], pnl[is_held], minlength=1).astype(np.float64)

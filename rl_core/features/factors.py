@@ -123,7 +123,8 @@ def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: Size
             case "inverse_price":
                 large = _last_known(panel.measures["unadjusted_close"])
             case "inverse_growth":  # since it was listed: a ratio, and so free of later splits
-                first = np.take_along_axis(listed.price, np.maximum(row - age, 0), axis=0)
+                entry = np.maximum(row - np.maximum(age, 0), 0)
+                first = np.take_along_axis(listed.price, entry, axis=0)
                 large = listed.price / first
         score = -np.log(large)
     return np.where(np.isfinite(score), score, np.nan)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from rl_core.errors import TollgateError
 from rl_core.market.sessions import SessionConfig, trading_hours
 from rl_core.market.simulated_futures import FuturesSimulation
-from rl_core.market.source import SourceConfig
+from rl_core.market.source import SourceConfig, length_ns
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
@@ -57,7 +57,7 @@ class BarsConfig(SourceConfig):
                 raise ValueError(
                     f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
                 )
-            if self.sessions is None or pd.Timedelta(self.interval) != pd.Timedelta("1min"):
+            if self.sessions is None or self.interval_ns != length_ns("1min"):
                 raise ValueError("simulated bars must have sessions and an interval of 1min")
         return self
 

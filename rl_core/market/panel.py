@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from rl_core.market.source import SourceConfig
+from rl_core.market.source import SourceConfig, length_ns
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class PanelConfig(SourceConfig):
     def _is_a_daily_file(self) -> Self:
         if self.path is None:
             raise ValueError("bars of a portfolio desk must have a path, was without")
-        if pd.Timedelta(self.interval) != pd.Timedelta("1d"):
+        if self.interval_ns != length_ns("1d"):
             raise ValueError(f"interval of a panel must be 1d, was {self.interval}")
         names = ["timestamp", "symbol", *MEASURES]
         if unknown := sorted(set(self.columns) - set(names)):

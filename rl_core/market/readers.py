@@ -5,6 +5,8 @@ since that is an order and not a defect; rows out of order are an error unless t
 `sort: true`, and then the quality report lists them. Shapes: B bars.
 """
 
+import csv
+import itertools
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,6 +145,7 @@ def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
 
 def _read_csv(path: Path, skip_rows: int) -> tuple[pd.DataFrame, Rows]:
     """All cells as text: pandas would turn a ticker NA into NaN and keep 1_000 as a string."""
+    _require_distinct_names(path, skip_rows)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop the extra cells
         try:
@@ -162,6 +165,18 @@ def _read_csv(path: Path, skip_rows: int) -> tuple[pd.DataFrame, Rows]:
     lines = np.arange(len(table)) + skip_rows + 2
     is_blank = (table.fillna("") == "").all(axis=1).to_numpy()
     return table[~is_blank].reset_index(drop=True), lines[~is_blank]
+
+
+def _require_distinct_names(path: Path, skip_rows: int) -> None:
+    """Pandas would rename a repeated column, and nobody would know."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        names = next(itertools.islice(csv.reader(file), skip_rows, None), [])
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise TollgateError(
+            f"columns of {path.name} must have different names, was {', '.join(repeated)} "
+            f"more than once in line {skip_rows + 1}"
+        )
 
 
 def _read_duckdb(config: SourceConfig, path: Path) -> pd.DataFrame:

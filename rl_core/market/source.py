@@ -1,11 +1,21 @@
 """Where a desk's prices come from: a file, and what its columns are called there."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+def length_ns(text: str) -> int:
+    """A length of time such as 1min, 24h or 5d, in nanoseconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return pd.Timedelta(re.sub(r"d(?=\d|$)", "D", text)).value  # pandas wants days written large
 
 
 class SourceConfig(BaseModel):
@@ -33,7 +43,7 @@ class SourceConfig(BaseModel):
 
     @model_validator(mode="after")
     def _interval_and_timezone_are_known(self) -> Self:
-        if pd.Timedelta(self.interval) <= pd.Timedelta(0):
+        if self.interval_ns <= 0:
             raise ValueError(f"interval must be positive, was {self.interval}")
         try:
             ZoneInfo(self.timezone)
@@ -58,4 +68,4 @@ class SourceConfig(BaseModel):
     @property
     def interval_ns(self) -> int:
         """A bar's length in nanoseconds."""
-        return pd.Timedelta(self.interval).value
+        return length_ns(self.interval)

@@ -3,11 +3,11 @@
 from enum import IntEnum
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.errors import TollgateError
+from rl_core.market.source import length_ns
 
 
 class Split(IntEnum):
@@ -57,7 +57,7 @@ def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
     split = np.full(len(ns), Split.TEST, dtype=np.int8)
     split[: borders[1]] = Split.VALIDATION
     split[: borders[0]] = Split.TRAIN
-    purge_ns = pd.Timedelta(config.purge).value
+    purge_ns = length_ns(config.purge)
     for border in borders:
         next_span = ns[min(border, len(ns) - 1)]
         split[(ns < next_span) & (ns + purge_ns >= next_span)] = Split.PURGED

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.features.state import StateTable
 from rl_core.market.rolls import CONTRACT
+from rl_core.market.source import length_ns
 from rl_core.market.splits import Split
-from rl_core.offline.targets import forward_returns, horizon_ns
+from rl_core.offline.targets import forward_returns
 
 SPLIT_NAMES = pd.CategoricalDtype([part.name.lower() for part in Split])
 
@@ -41,9 +42,9 @@ class DatasetConfig(BaseModel):
     @field_validator("horizons")
     @classmethod
     def _are_distinct_spans(cls, horizons: tuple[str, ...]) -> tuple[str, ...]:
-        if len({pd.Timedelta(h) for h in horizons}) < len(horizons):
+        if len({length_ns(h) for h in horizons}) < len(horizons):
             raise ValueError(f"horizons must differ, was {horizons}")
-        if any(pd.Timedelta(h) <= pd.Timedelta(0) for h in horizons):
+        if any(length_ns(h) <= 0 for h in horizons):
             raise ValueError(f"horizons must be positive, was {horizons}")
         return horizons
 
@@ -122,7 +123,7 @@ def dataset_arrays(dataset: pd.DataFrame, horizons: tuple[str, ...], split: str)
         actions=rows["action"].to_numpy(dtype=np.int8),
         strengths=rows["strength"].to_numpy(dtype=np.float32),
         returns=rows[[f"return_{horizon}" for horizon in horizons]].to_numpy(dtype=np.float32),
-        risk=regime_to_come(rows, max(horizons, key=pd.Timedelta)),
+        risk=regime_to_come(rows, max(horizons, key=length_ns)),
         starts=np.diff(rows["bar"].to_numpy(dtype=np.int64), prepend=-2) != 1,
     )
 
@@ -139,7 +140,7 @@ def regime_to_come(rows: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
     Looked up among the given rows alone, so that a split never learns from the next one.
     """
     regimes = pd.Series(rows["regime"].to_numpy(np.int8), index=rows["clock"].to_numpy())
-    later = regimes.reindex(regimes.index + horizon_ns(horizon), fill_value=-1)
+    later = regimes.reindex(regimes.index + length_ns(horizon), fill_value=-1)
     return later.to_numpy(dtype=np.int8)
 
 

@@ -3,13 +3,9 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-
-def horizon_ns(horizon: str) -> int:
-    """Length of a horizon such as `24h` in nanoseconds."""
-    return pd.Timedelta(horizon).value
+from rl_core.market.source import length_ns
 
 
 def forward_returns(
@@ -29,7 +25,7 @@ def forward_returns(
         horizon: for example `1h`.
         contract: (B,) of a future.
     """
-    wanted = ns + horizon_ns(horizon)
+    wanted = ns + length_ns(horizon)
     later = np.minimum(np.searchsorted(ns, wanted), len(ns) - 1)
     is_known = ns[later] == wanted
     if contract is not None:

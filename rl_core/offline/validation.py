@@ -17,8 +17,8 @@ from rl_core.backtest.preparation import PreparedMarket
 from rl_core.checks import Check
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import CONTRACT, continuous_prices
+from rl_core.market.source import length_ns
 from rl_core.offline.dataset import DatasetConfig
-from rl_core.offline.targets import horizon_ns
 
 CHECK_NAMES = {  # name -> is it blocking?
     "targets_are_not_infinite": False,
@@ -121,7 +121,10 @@ def check_moments(
     close = pd.Series(prices, index=pd.to_datetime(market.horizon_ns))
     errors: list[float] = []
     for horizon, column in zip(config.horizons, targets.T, strict=True):
-        own = close.shift(freq=-pd.Timedelta(horizon)).reindex(close.index) / close - 1
+        own = (
+            close.shift(freq=-pd.Timedelta(length_ns(horizon), "ns")).reindex(close.index) / close
+            - 1
+        )
         known = column[np.isfinite(column)]
         mean, sd = (known.mean(), known.std()) if len(known) else (np.inf, np.inf)
         errors += [abs(mean - own.mean()) / own.std(), abs(sd / own.std() - 1)]
@@ -199,7 +202,7 @@ def check_sql(
             parameters = {
                 "dataset": str(dataset_path),
                 "bars": str(bars_path),
-                "horizon_us": horizon_ns(horizon) // 1000,
+                "horizon_us": length_ns(horizon) // 1000,
             }
             query = _SQL.format(target=f'"return_{horizon}"', prices=prices_sql)
             wrong += [row for (row,) in connection.execute(query, parameters).fetchall()]

@@ -143,6 +143,12 @@ def buy_with(cash: Number, needed: Number) -> Purchase:
     return Purchase(share, choose(is_short, 0.0 * cash, cash - needed))
 
 
+@register_jitable
+def is_trade(traded_value: Number, equity: Number) -> Number:
+    """Was more traded than rounding alone would?"""
+    return traded_value > DUST * equity
+
+
 class Recent(NamedTuple):
     """What an account remembers of its last sessions; each a number or a tensor (N,)."""
 
@@ -155,6 +161,7 @@ class Recent(NamedTuple):
 
 
 NEVER_ORDERED = 1e6
+DUST = 1e-5  # fraction of equity
 _COST_UNIT = 0.001
 
 

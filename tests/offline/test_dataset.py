@@ -214,6 +214,7 @@ def test_a_row_that_was_left_out_or_stands_twice_is_found(work: Workplace) -> No
 
 def test_the_regime_to_come_is_looked_up_by_time_among_the_given_rows() -> None:
     times = pd.to_datetime(["2020-01-01 00:00", "2020-01-01 01:00", "2020-01-01 03:00"], utc=True)
-    rows = pd.DataFrame({"timestamp": times, "regime": np.array([0, 2, 1], dtype=np.int8)})
+    clock = nanoseconds(pd.Series(times))
+    rows = pd.DataFrame({"clock": clock, "regime": np.array([0, 2, 1], dtype=np.int8)})
     assert regime_to_come(rows, "1h").tolist() == [2, -1, -1]  # two o'clock is missing
     assert regime_to_come(rows, "3h").tolist() == [1, -1, -1]
