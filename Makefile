@@ -34,4 +34,5 @@ ui: install $(DAGSTER_HOME)/dagster.yaml
 bench: install
 	$(VENV)/pip install --quiet --requirement benchmarks/requirements.lock
 	python -m benchmarks.backtest
+	python -m benchmarks.portfolio
 	python -m benchmarks.training

@@ -105,8 +105,26 @@ def futures_environment() -> Environment[Any]:
     return family.training_environment(prepared, kept, market.WINDOW, CPU)
 
 
+def portfolio_environment() -> Environment[Any]:
+    """The portfolio desk's own training environment, on its 20 stocks."""
+    family = family_of(load_desk("us_portfolio"))
+    prepared = family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None)
+    kept = np.arange(prepared.first_bar, len(prepared.bars))
+    return family.training_environment(prepared, kept, market.WINDOW, CPU)
+
+
+def portfolio(*, fused: bool) -> float:
+    """4,096 accounts that each choose one of twelve regimes."""
+    return environment_alone(portfolio_environment, 4096, 64, actions=12, fused=fused)
+
+
 def environment_alone(
-    of: Callable[[], Environment[Any]], num_envs: int = 16_384, steps: int = 128, *, fused: bool
+    of: Callable[[], Environment[Any]],
+    num_envs: int = 16_384,
+    steps: int = 128,
+    *,
+    actions: int = 3,
+    fused: bool,
 ) -> float:
     """Account steps a second: fill, mark, reward, restart and the whole observation."""
     keep_freed_memory()
@@ -114,7 +132,7 @@ def environment_alone(
     generator = torch.Generator().manual_seed(0)
     state, _ = env.begin(None, num_envs, market.WINDOW, generator)
     fresh = env.fresh(num_envs, market.WINDOW, generator)
-    category = torch.randint(3, (num_envs,), generator=generator)
+    category = torch.randint(actions, (num_envs,), generator=generator)
     strength = torch.rand(num_envs, generator=generator)
 
     def advance(state: Any) -> tuple[Any, torch.Tensor, torch.Tensor]:
@@ -211,8 +229,10 @@ TABLES: dict[str, list[Contender]] = {
     "environment alone, 16,384 accounts, observations included": [
         Contender("spot, compiled", lambda: environment_alone(spot, fused=True)),
         Contender("futures, compiled", lambda: environment_alone(futures_environment, fused=True)),
+        Contender("portfolio of 20, 4,096 accounts, compiled", lambda: portfolio(fused=True)),
         Contender("spot", lambda: environment_alone(spot, fused=False)),
         Contender("futures", lambda: environment_alone(futures_environment, fused=False)),
+        Contender("portfolio of 20, 4,096 accounts", lambda: portfolio(fused=False)),
     ],
     "PPO as btc_spot trains: LayerNorm, heads of 64, return heads, 4 + 4 epochs": [
         Contender("tollgate, --amp --compile", lambda: tollgate(4, ModelConfig(), **FULL)),

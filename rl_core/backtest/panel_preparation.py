@@ -20,7 +20,6 @@ from rl_core.features.factors import (
     compute_factors,
     dollar_volume,
     pick_size,
-    ranks,
     top_share,
 )
 from rl_core.features.indicators import Indicators, compute_indicators
@@ -114,7 +113,4 @@ def prepare_panel(
 
 def _halves(factors: Factors) -> dict[str, Array]:
     """Weights of each factor's preferred half, whatever the desk may choose from."""
-    return {
-        name: top_share(ranks(score), np.isfinite(score), TOP_SHARES[name][1])
-        for name, score in ((name, factors.scores[name]) for name in FACTORS)
-    }
+    return {name: top_share(factors, *TOP_SHARES[name]) for name in FACTORS}

@@ -78,6 +78,19 @@ def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float
     return False, said, figures
 
 
+def caveats(report: QualityReport) -> list[str]:
+    """What whoever reads a result on these bars must know."""
+    is_fair, said, _ = survivors_verdict(report)
+    return [] if is_fair else [f"Survivorship: {said}."]
+
+
+def read_caveats(work: Workplace) -> list[str]:
+    """The same of the sealed bars."""
+    work.lake.load("bars")
+    path = work.lake.path("bars", QUALITY)
+    return caveats(validated(QualityReport, read_json(path), str(path)))
+
+
 def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
     """The verdicts on a quality report; what was found is named with its rows."""
     share = report.missing_bars / (report.rows + report.missing_bars)

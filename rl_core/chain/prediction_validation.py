@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rl_core.chain.bars import read_caveats
 from rl_core.chain.scoring import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
@@ -61,6 +62,7 @@ def build_prediction_validation(work: Workplace) -> Artifact:
         predictions=metrics_by_horizon(evidence),
         performance={name: walk.performance for name, walk in walks.items()},
         actions=action_distribution(decisions.action, policy.spec.actions),
+        caveats=read_caveats(work),
     )
     metadata = {
         "is_safe": report.is_safe,

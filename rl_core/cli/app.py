@@ -113,6 +113,7 @@ def backtest(
     Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
     """
     from rl_core.chain.backtest_history import in_sample_until, run_backtest
+    from rl_core.chain.bars import caveats
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, load_desk
     from rl_core.families import family_of
@@ -120,8 +121,8 @@ def backtest(
 
     config = load_desk(desk)
     sentiment = read_sentiment(config.sentiment, PROJECT_ROOT)
-    source = family_of(config).read_source(PROJECT_ROOT).checked()
-    result = run_backtest(config, source, sentiment, start_date, end_date)
+    source = family_of(config).read_source(PROJECT_ROOT)
+    result = run_backtest(config, source.checked(), sentiment, start_date, end_date)
     if output is not None:
         if not output.parent.is_dir():
             raise TollgateError(f"--output must lie in an existing folder, was {output}")
@@ -134,9 +135,37 @@ def backtest(
         "end": str(records["timestamp"].iloc[-1]),
         "decisions": len(records),
         "in_sample_until": str(in_sample_until(config, result.market)),
+        "caveats": caveats(source.report),
         "performance": {name: p.model_dump() for name, p in result.performance.items()},
     }
     emit(summary, as_json, show.backtest)
+
+
+@app.command()
+def regimes(
+    desk: Desk,
+    date: Annotated[
+        str | None, typer.Option(help="A session, 2008-10-10; all of them, when left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a portfolio desk may choose from, what it would hold, and what it costs to enter.
+
+    Costs are fractions of equity, from cash and from equal weight, slippage at its mean. Example:
+    `tollgate regimes --desk us_portfolio --date 2008-10-10`
+    """
+    from rl_core.cli import show
+    from rl_core.desk import PROJECT_ROOT, PortfolioDesk, load_desk
+    from rl_core.families import family_of
+    from rl_core.families.portfolio import of_panel
+    from rl_core.families.regime_table import regime_table
+
+    config = load_desk(desk)
+    if not isinstance(config, PortfolioDesk):
+        raise TollgateError(f"desk must be of kind portfolio, was {desk}")
+    family = family_of(config)
+    market = of_panel(family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None))
+    emit(regime_table(market, config, date), as_json, show.regimes)
 
 
 @app.command()
@@ -228,7 +257,9 @@ def predict(
         typer.Option(
             help="A figure of the asking account, name=number; give it several times. Futures: "
             "contracts, entry_price, stop_price, target_price, held_bars, drawdown_usd, "
-            "day_loss_usd, is_barred."
+            "day_loss_usd, is_barred. Portfolio: the weight held of each stock, AAPL=0.1, and "
+            "sessions_since_order, drawdown, last_return, return_5, return_20, cost_20, "
+            "last_cost, equity."
         ),
     ] = None,
     stage: Annotated[

@@ -88,6 +88,7 @@ def backtest(result: Mapping[str, Any]) -> None:
         "decisions before that are in-sample.",
         soft_wrap=True,
     )
+    caveats(result["caveats"])
 
 
 def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
@@ -150,7 +151,24 @@ def gate(report: Mapping[str, Any]) -> None:
         f"{report['test_start'][:16]} to {report['test_end'][:16]}, all costs paid",
         report["performance"],
     )
+    caveats(report["caveats"])
     console.print(verdict(report), soft_wrap=True)
+
+
+def caveats(said: Sequence[str]) -> None:
+    """What must be known of the data, before anybody believes a figure."""
+    for caveat in said:
+        console.print(f"[bold]{caveat}[/bold]", soft_wrap=True)
+
+
+def regimes(records: Sequence[Mapping[str, Any]]) -> None:
+    """The menu of a portfolio desk."""
+    costs = ("cost_from_cash", "cost_from_equal_weight")
+    lines = [
+        [percent(value, 3) if name in costs else value for name, value in record.items()]
+        for record in records
+    ]
+    table("regimes", [name.replace("_", " ") for name in records[0]], lines)
 
 
 def version_row(version: Version) -> dict[str, Any]:
@@ -194,6 +212,7 @@ def summary(result: Mapping[str, Any]) -> None:
 
 
 def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    stocks = f" ({result['bars']['stocks']} stocks)" if result["bars"]["stocks"] > 1 else ""
     bars, history, dataset = (result[n] for n in ("bars", "backtest_history", "offline_dataset"))
     regime, model = result["regime_dataset"], result["model"]
     cloned, ppo = result["bc_policy"]["validation"], result["ppo_policy"]
@@ -205,8 +224,9 @@ def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             "bars",
-            f"{bars['rows']:,} of {result['market']}, {bars['start'][:16]} to {bars['end'][:16]}, "
-            f"{bars['missing_bars']} missing, {bars['zero_volume_rows']} without volume",
+            f"{bars['rows']:,} of {result['market']}{stocks}, {bars['start'][:16]} to "
+            f"{bars['end'][:16]}, {bars['missing_bars']} missing, {bars['zero_volume_rows']} "
+            "without volume",
         ),
         (
             "backtest_history",

@@ -22,12 +22,10 @@ from rl_core.trading.rebalancing import (
     NEVER_ORDERED,
     RebalanceRates,
     Recent,
-    buy_with,
-    cost_rate,
     is_trade,
     portfolio_features,
+    rebalance,
     remember,
-    wanted_change,
 )
 
 
@@ -158,26 +156,22 @@ def step(
     value = value - left
     cash = state.cash + left.sum(-1)
     before = cash + value.sum(-1)
-    investable = before - (value * (1 - can_trade)).sum(-1)
-
-    invested, is_order = params.invested[category], params.is_order[category]
     place = known * market.weights.shape[1] + params.portfolio[category]
-    weight = rows(market.weights.flatten(0, 1), place) * invested[:, None]
-    change = wanted_change(value, weight, investable[:, None], can_trade, is_order[:, None])
-    slippage = rows(market.slippage, (bar + state.draw) % len(market.slippage))
-    impact_scale = rows(market.impact_scale, known)
-    rate = cost_rate(change, before[:, None], slippage, impact_scale, params.rates)
-    buys, sales = change.clamp(min=0), (-change).clamp(min=0)
-    cash_before_buying = cash + (sales * (1 - rate)).sum(-1)
-    needed = (buys * (1 + rate)).sum(-1)
-    purchase = buy_with(cash_before_buying, needed)
-    bought = buys * purchase.share[:, None]
-    turnover = bought + sales
-    cost = (turnover * rate).sum(-1)
-    equity = before - cost
+    weight = rows(market.weights.flatten(0, 1), place) * params.invested[category][:, None]
+    filled = rebalance(
+        value,
+        cash,
+        weight,
+        can_trade,
+        params.is_order[category],
+        rows(market.slippage, (bar + state.draw) % len(market.slippage)),
+        rows(market.impact_scale, known),
+        params.rates,
+    )
+    equity = before - filled.cost
 
     growth = log_growth(equity, state.equity)
-    has_traded = is_trade(turnover.sum(-1), before)
+    has_traded = is_trade(filled.traded_value, before)
     peak_equity = torch.maximum(state.peak_equity, equity)
     drawdown = 1 - equity / peak_equity
     terminated = drawdown >= params.rules.max_drawdown
@@ -190,11 +184,11 @@ def step(
         bar=bar,
         last_bar=state.last_bar,
         draw=state.draw,
-        cash=purchase.cash,
-        units=(value + bought - sales) / price,
+        cash=filled.cash,
+        units=filled.value / price,
         equity=equity,
         peak_equity=peak_equity,
-        recent=remember(state.recent, growth, cost / before, has_traded),
+        recent=remember(state.recent, growth, filled.cost / before, has_traded),
         open_pnl=torch.where(has_traded, 0.0, running),
     )
     reward = params.rules.reward_scale * growth

@@ -76,6 +76,7 @@ class GateReport(BaseModel):
     predictions: dict[str, PredictionMetrics]  # by horizon; empty if the heads are untrained
     performance: dict[str, Performance]  # policy, teacher, benchmarks on the test span
     actions: dict[str, int]
+    caveats: list[str] = []  # what a reader must know of the data
 
 
 def judge(evidence: Evidence, config: GateConfig) -> list[Check]:

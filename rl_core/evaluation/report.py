@@ -45,6 +45,7 @@ def markdown(report: GateReport) -> str:
         "",
         performance_table(report.performance),
         "",
+        *(line for caveat in report.caveats for line in (f"> {caveat}", "")),
         "## Predicted against realised returns",
         "",
         *_prediction_table(report),

@@ -18,9 +18,7 @@ from rl_core.trading.rebalancing import (
     NEVER_ORDERED,
     PortfolioCostConfig,
     Recent,
-    buy_with,
-    cost_rate,
-    wanted_change,
+    rebalance,
 )
 
 SMALLEST_SHOWN = 1e-6
@@ -95,21 +93,19 @@ def order_details(
     session later.
     """
     equity = account.equity or initial_cash
-    value = account.weights * equity
-    weight = market.portfolios[-1, portfolios.index(regime.portfolio or portfolios[0])]
-    change = wanted_change(
-        value, weight * regime.invested, equity, market.listed.is_listed[-1] * 1.0,
-        float(regime.is_order),
-    )  # fmt: skip
-    rate = cost_rate(
-        change, equity, costs.max_slippage_rate / 2, market.stock_impact_scale[-1], costs.rates
+    value = account.weights[None] * equity
+    weight = market.portfolios[-1:, portfolios.index(regime.portfolio or portfolios[0])]
+    filled = rebalance(
+        value,
+        equity - value.sum(-1),
+        weight * regime.invested,
+        market.listed.is_listed[-1:] * 1.0,
+        np.array([float(regime.is_order)]),
+        costs.max_slippage_rate / 2,
+        market.stock_impact_scale[-1:],
+        costs.rates,
     )
-    buys, sales = change.clip(min=0), (-change).clip(min=0)
-    cash = equity - value.sum() + (sales * (1 - rate)).sum()
-    needed = (buys * (1 + rate)).sum()
-    traded = buys * buy_with(cash, needed).share - sales
-    cost = float((np.abs(traded) * rate).sum() / equity)
-    after = (value + traded) / (equity * (1 - cost))
+    after = filled.value / (equity - filled.cost[:, None])
 
     def named(column: NDArray[np.float64]) -> dict[str, float]:
         return {
@@ -120,7 +116,7 @@ def order_details(
 
     return {
         "regime": regime.meaning,
-        "weights": {**named(after), "CASH": round(max(float(1 - after.sum()), 0.0), 6)},
-        "orders": named(traded / equity),
-        "expected_cost": cost,
+        "weights": {**named(after[0]), "CASH": round(max(float(1 - after.sum()), 0.0), 6)},
+        "orders": named((filled.value - value)[0] / equity),
+        "expected_cost": float(filled.cost[0] / equity),
     }

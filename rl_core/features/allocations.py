@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.errors import TollgateError
-from rl_core.features.factors import FACTORS, Factors, SizeMeasure, exposures, ranks, top_share
+from rl_core.features.factors import FACTORS, Factors, SizeMeasure, exposures, top_share
 from rl_core.features.handwritten import ETF_16, NAMES_24
 from rl_core.market.panel import Listing
 
@@ -144,11 +144,9 @@ def _portfolio(name: str, factors: Factors, listed: Listing) -> Array:
     if name == EQUAL:
         return listed.is_listed / np.maximum(listed.is_listed.sum(axis=1, keepdims=True), 1)
     factor, share = TOP_SHARES[name]
-    score = factors.scores[factor]
-    return top_share(ranks(score), np.isfinite(score), share)
+    return top_share(factors, factor, share)
 
 
 def factor_exposures(factors: Factors) -> NDArray[np.float32]:
     """How much of each factor a stock has, (T, F, S) in -1..1, by its rank."""
-    scores = [factors.scores[name] for name in FACTORS]
-    return np.stack([exposures(ranks(s), np.isfinite(s)) for s in scores], axis=1)
+    return np.stack([exposures(factors, name) for name in FACTORS], axis=1)

@@ -33,6 +33,7 @@ class Factors:
     """Scores and what they are made of, each (T, S) float64."""
 
     scores: dict[str, Array]  # by factor; NaN is unknown
+    places: dict[str, NDArray[np.int32]]  # by factor; 0 is the highest score, see `ranks`
     returns: Array  # since the session before; 0 where a listed stock did not trade
     volatility: Array  # sd of 20 returns; NaN is unknown
     age: NDArray[np.int64]  # sessions since the stock was listed; -1 while it is not
@@ -54,13 +55,15 @@ def compute_factors(panel: Panel, listed: Listing, size: SizeMeasure) -> Factors
     volatility = np.where(is_known & (deviation > 0), deviation, np.nan)
     momentum = np.full_like(price, np.nan)
     momentum[WINDOW:] = price[WINDOW:] / price[:-WINDOW] - 1
+    scores = {
+        "momentum": np.where(is_known, momentum, np.nan),
+        "low_vol": -volatility,
+        "quality": mean / volatility,
+        "size": np.where(is_known, _smallness(panel, listed, age, size), np.nan),
+    }
     return Factors(
-        scores={
-            "momentum": np.where(is_known, momentum, np.nan),
-            "low_vol": -volatility,
-            "quality": mean / volatility,
-            "size": np.where(is_known, _smallness(panel, listed, age, size), np.nan),
-        },
+        scores=scores,
+        places={name: ranks(score) for name, score in scores.items()},
         returns=returns,
         volatility=volatility,
         age=age,
@@ -166,20 +169,22 @@ def ranks(score: Array) -> NDArray[np.int32]:
     return places
 
 
-def top_share(place: NDArray[np.int32], is_known: Flags, share: float) -> Array:
+def top_share(factors: Factors, name: str, share: float) -> Array:
     """Equal weights of the best `share` of the stocks with a score, (T, S); rows sum to 1 or 0.
 
     Args:
-        place: (T, S) from `ranks`.
-        is_known: (T, S) whose score is known.
-        share: of their number, rounded up: the top half of 5 stocks is 3 of them.
+        factors: of the universe.
+        name: of the factor.
+        share: of the stocks' number, rounded up: the top half of 5 stocks is 3 of them.
     """
+    place, is_known = factors.places[name], np.isfinite(factors.scores[name])
     number = np.ceil(is_known.sum(axis=1, keepdims=True) * share - 1e-9)
     return np.where(is_known & (place < number), 1 / np.maximum(number, 1), 0.0)
 
 
-def exposures(place: NDArray[np.int32], is_known: Flags) -> NDArray[np.float32]:
+def exposures(factors: Factors, name: str) -> NDArray[np.float32]:
     """Rank as an exposure, (T, S): 1 is the highest score, -1 the lowest, 0 unknown."""
+    place, is_known = factors.places[name], np.isfinite(factors.scores[name])
     last = is_known.sum(axis=1, keepdims=True) - 1
     spread = 1 - 2 * place / np.maximum(last, 1)
     return np.where(is_known & (last > 0), spread, 0.0).astype(np.float32)

@@ -143,6 +143,55 @@ def buy_with(cash: Number, needed: Number) -> Purchase:
     return Purchase(share, choose(is_short, 0.0 * cash, cash - needed))
 
 
+class Rebalanced(NamedTuple):
+    """N accounts after their fills; arrays, or tensors on any device."""
+
+    value: Any  # (N, S) held
+    cash: Any  # (N,)
+    traded_value: Any  # (N,)
+    cost: Any  # (N,)
+
+
+def rebalance(
+    value: Any,
+    cash: Any,
+    weight: Any,
+    can_trade: Any,
+    is_order: Any,
+    slippage: Any,
+    impact_scale: Any,
+    rates: RebalanceRates,
+) -> Rebalanced:
+    """Trade N accounts into target weights at one close.
+
+    What cannot trade keeps its value, and the weights share the rest of the equity.
+
+    Args:
+        value: (N, S) held, marked at that close.
+        cash: (N,).
+        weight: (N, S) targets, rows sum to at most 1.
+        can_trade: (N, S) 1.0 or 0.0.
+        is_order: (N,) 1.0 or 0.0.
+        slippage: (N, S) drawn.
+        impact_scale: (N, S) impact rate of a trade of size 1.
+        rates: the rest of the costs.
+    """
+    equity = cash + value.sum(-1)
+    investable = equity - (value * (1 - can_trade)).sum(-1)
+    change = wanted_change(value, weight, investable[:, None], can_trade, is_order[:, None])
+    rate = cost_rate(change, equity[:, None], slippage, impact_scale, rates)
+    buys, sales = change.clip(min=0), (-change).clip(min=0)
+    purchase = buy_with(cash + (sales * (1 - rate)).sum(-1), (buys * (1 + rate)).sum(-1))
+    bought = buys * purchase.share[:, None]
+    turnover = bought + sales
+    return Rebalanced(
+        value=value + bought - sales,
+        cash=purchase.cash,
+        traded_value=turnover.sum(-1),
+        cost=(turnover * rate).sum(-1),
+    )
+
+
 @register_jitable
 def is_trade(traded_value: Number, equity: Number) -> Number:
     """Was more traded than rounding alone would?"""

@@ -139,9 +139,12 @@ def test_a_price_that_never_moves_is_dead_and_not_calm() -> None:
 def test_equal_scores_are_ranked_by_the_alphabet_and_unknown_ones_come_last() -> None:
     score = np.array([[1.0, np.nan, 2.0, 1.0]])
     assert ranks(score).tolist() == [[1, 3, 0, 2]]
-    assert top_share(ranks(score), np.isfinite(score), 0.5).tolist() == [[0.5, 0, 0.5, 0]]
+    factors, _ = scored(panel_of(random_closes(30, 3)))
+    factors.scores["size"], factors.places["size"] = score, ranks(score)
+    assert top_share(factors, "size", 0.5).tolist() == [[0.5, 0, 0.5, 0]]
     nobody = np.full((1, 3), np.nan)
-    assert top_share(ranks(nobody), np.isfinite(nobody), 0.5).tolist() == [[0, 0, 0]]
+    factors.scores["size"], factors.places["size"] = nobody, ranks(nobody)
+    assert top_share(factors, "size", 0.5).tolist() == [[0, 0, 0]]
 
 
 def test_stocks_enter_and_leave_and_the_future_changes_no_score() -> None:

@@ -1,0 +1,103 @@
+"""What each regime of a portfolio desk means, and what it costs to get there.
+
+Shapes: T sessions, S stocks.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rl_core.backtest.panel_preparation import PanelMarket
+from rl_core.desk import PortfolioDesk
+from rl_core.errors import TollgateError
+from rl_core.features.allocations import Regime
+from rl_core.trading.rebalancing import rebalance
+
+MOST_SHOWN = 3
+
+
+def regime_table(market: PanelMarket, desk: PortfolioDesk, day: str | None) -> list[dict[str, Any]]:
+    """One record a regime: meaning, stocks, largest weights, and the cost of entering it.
+
+    Costs are those of an account of the desk's initial cash that holds nothing but cash, or the
+    equal-weight portfolio; slippage is taken at its mean. They are fractions of equity, averaged
+    over all sessions with a complete state; weights are those of the last one. With a day, both are
+    that day's.
+
+    Raises:
+        TollgateError: a day that is no session, or one without a complete state.
+    """
+    sessions = slice(market.first_bar, None) if day is None else _session(market, day)
+    return [_record(market, desk, regime, sessions) for regime in desk.allocations.menu]
+
+
+def _session(market: PanelMarket, day: str) -> slice:
+    try:
+        wanted = pd.Timestamp(day).value
+    except ValueError:
+        raise TollgateError(f"--date must read like 2008-10-10, was {day}") from None
+    place = int(np.searchsorted(market.ns, wanted))
+    if place == len(market.ns) or market.ns[place] != wanted or place < market.first_bar:
+        first, last = (market.bars["timestamp"].iloc[row] for row in (market.first_bar, -1))
+        raise TollgateError(
+            f"--date must be a session between {first:%Y-%m-%d} and {last:%Y-%m-%d}, was {day}"
+        )
+    return slice(place, place + 1)
+
+
+def _record(
+    market: PanelMarket, desk: PortfolioDesk, regime: Regime, sessions: slice
+) -> dict[str, Any]:
+    names = desk.allocations.portfolios
+    target = weights_of(market, regime, names)[sessions]
+    equal = market.portfolios[sessions, 0]
+    return {
+        "regime": regime.name,
+        "meaning": regime.meaning,
+        "stocks": int((target[-1] > 0).sum()),
+        "largest": largest(market.symbols, target[-1]),
+        "cost_from_cash": mean_cost(market, desk, regime, np.zeros_like(equal), sessions),
+        "cost_from_equal_weight": mean_cost(market, desk, regime, equal, sessions),
+    }
+
+
+def weights_of(
+    market: PanelMarket, regime: Regime, portfolios: Sequence[str]
+) -> NDArray[np.float64]:
+    """What a regime asks for, (T, S); nothing for one that is no order."""
+    place = portfolios.index(regime.portfolio or portfolios[0])
+    return market.portfolios[:, place] * regime.invested
+
+
+def mean_cost(
+    market: PanelMarket,
+    desk: PortfolioDesk,
+    regime: Regime,
+    before: NDArray[np.float64],
+    sessions: slice,
+) -> float:
+    """Cost of going from some weights (T, S) into a regime, fraction of equity."""
+    equity, rates = desk.initial_cash, desk.costs.rates
+    value = before * equity
+    filled = rebalance(
+        value,
+        equity - value.sum(-1),
+        weights_of(market, regime, desk.allocations.portfolios)[sessions],
+        market.listed.is_listed[sessions] * 1.0,
+        np.full(len(value), float(regime.is_order)),
+        desk.costs.max_slippage_rate / 2,
+        market.stock_impact_scale[sessions],
+        rates,
+    )
+    return float((filled.cost / equity).mean())
+
+
+def largest(symbols: Sequence[str], weights: NDArray[np.float64]) -> str:
+    """The largest weights in words."""
+    order = np.argsort(-weights, kind="stable")[:MOST_SHOWN]
+    shown = [f"{symbols[place]} {weights[place]:.0%}" for place in order if weights[place] > 0]
+    more = int((weights > 0).sum()) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
