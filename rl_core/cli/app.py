@@ -147,6 +147,10 @@ def regimes(
     date: Annotated[
         str | None, typer.Option(help="A session, 2008-10-10; all of them, when left out.")
     ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(help="Also how each did in training years, ordered so often."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what a portfolio desk may choose from, what it would hold, and what it costs to enter.
@@ -165,7 +169,7 @@ def regimes(
         raise TollgateError(f"desk must be of kind portfolio, was {desk}")
     family = family_of(config)
     market = of_panel(family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None))
-    emit(regime_table(market, config, date), as_json, show.regimes)
+    emit(regime_table(market, config, date, every), as_json, show.regimes)
 
 
 @app.command()

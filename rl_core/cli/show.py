@@ -163,12 +163,20 @@ def caveats(said: Sequence[str]) -> None:
 
 def regimes(records: Sequence[Mapping[str, Any]]) -> None:
     """The menu of a portfolio desk."""
-    costs = ("cost_from_cash", "cost_from_equal_weight")
-    lines = [
-        [percent(value, 3) if name in costs else value for name, value in record.items()]
-        for record in records
-    ]
-    table("regimes", [name.replace("_", " ") for name in records[0]], lines)
+    digits = {"cost_from_cash": 3, "cost_from_equal_weight": 3, **dict.fromkeys(AS_PERCENT, 1)}
+
+    def part(title: str, names: Sequence[str]) -> None:
+        lines = [
+            [percent(each[name], digits[name]) if name in digits else each[name] for name in names]
+            for each in records
+        ]
+        table(title, [name.replace("_", " ") for name in names], lines)
+
+    names = list(records[0])
+    menu = names[: names.index("cost_from_equal_weight") + 1]
+    part("what each regime means, and what it costs to enter", menu)
+    if kept_up := names[len(menu) :]:
+        part("ordered again and again on the training span, all costs paid", ["regime", *kept_up])
 
 
 def version_row(version: Version) -> dict[str, Any]:

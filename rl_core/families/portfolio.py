@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rl_core.envs.portfolio import PortfolioWindows
 
-KEEP_OR_EQUAL = (FACTOR_REGIMES[0], Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike"))
+ALL_ALIKE = Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike")
 
 
 @dataclass(frozen=True)
@@ -163,27 +163,34 @@ class PortfolioFamily:
         afterwards only: nobody could have picked it.
         """
         universe, rhythm = of_panel(market), self.desk.ensemble.review_sessions
-        session = np.arange(num_bars)
-        is_due = session % rhythm == 0
-
-        def kept_up(place: int, menu: Sequence[Regime], note: str) -> AccountWalk:
-            action = np.where(is_due, place, 0).astype(np.int8)
-            return self._walk(universe, first_bar, action, menu, note)
-
+        span = (first_bar, num_bars)
         single = [
-            kept_up(place, self.menu, f"{regime.name}, chosen in hindsight")
-            for place, regime in enumerate(self.menu)
+            self.kept_up(universe, *span, regime, rhythm, f"{regime.name}, chosen in hindsight")
+            for regime in self.menu
             if regime.is_order and regime.invested > 0
         ]
-        bought = (session == 0).astype(np.int8)
-        every = f"every {rhythm} sessions"
         return {
-            "buy_and_hold": self._walk(
-                universe, first_bar, bought, KEEP_OR_EQUAL, "equal weight at the start"
+            "buy_and_hold": self.kept_up(
+                universe, *span, ALL_ALIKE, num_bars, "equal weight at the start"
             ),
-            "equal_weight": kept_up(1, KEEP_OR_EQUAL, every),
+            "equal_weight": self.kept_up(
+                universe, *span, ALL_ALIKE, rhythm, f"every {rhythm} sessions"
+            ),
             "best_single_regime": max(single, key=lambda walk: walk.performance.sharpe or -np.inf),
         }
+
+    def kept_up(
+        self,
+        market: PanelMarket,
+        first_bar: int,
+        num_bars: int,
+        regime: Regime,
+        every: int,
+        note: str = "",
+    ) -> AccountWalk:
+        """One regime, ordered every so many sessions, from fresh cash."""
+        action = (np.arange(num_bars) % every == 0).astype(np.int8)
+        return self._walk(market, first_bar, action, (FACTOR_REGIMES[0], regime), note)
 
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
         """Equity is cash and holdings."""

@@ -13,25 +13,46 @@ from numpy.typing import NDArray
 from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.desk import PortfolioDesk
 from rl_core.errors import TollgateError
+from rl_core.families.portfolio import PortfolioFamily
 from rl_core.features.allocations import Regime
+from rl_core.market.splits import Split, split_bars
 from rl_core.trading.rebalancing import rebalance
 
 MOST_SHOWN = 3
 
 
-def regime_table(market: PanelMarket, desk: PortfolioDesk, day: str | None) -> list[dict[str, Any]]:
+def regime_table(
+    market: PanelMarket, desk: PortfolioDesk, day: str | None, every: int | None
+) -> list[dict[str, Any]]:
     """One record a regime: meaning, stocks, largest weights, and the cost of entering it.
 
     Costs are those of an account of the desk's initial cash that holds nothing but cash, or the
     equal-weight portfolio; slippage is taken at its mean. They are fractions of equity, averaged
     over all sessions with a complete state; weights are those of the last one. With a day, both are
-    that day's.
+    that day's. With `every` a record also says how an account did which ordered the regime every so
+    many sessions, on the training span alone: the test span is the gate's.
 
     Raises:
         TollgateError: a day that is no session, or one without a complete state.
     """
     sessions = slice(market.first_bar, None) if day is None else _session(market, day)
-    return [_record(market, desk, regime, sessions) for regime in desk.allocations.menu]
+    return [
+        _record(market, desk, regime, sessions)
+        | ({} if every is None else _kept_up(market, desk, regime, every))
+        for regime in desk.allocations.menu
+    ]
+
+
+def _kept_up(
+    market: PanelMarket, desk: PortfolioDesk, regime: Regime, every: int
+) -> dict[str, float | None]:
+    if every < 1:
+        raise TollgateError(f"--every must be at least 1 session, was {every}")
+    train = np.flatnonzero(split_bars(market.horizon_ns, desk.splits) == Split.TRAIN)
+    num_bars = int(train[-1]) + 1 - market.first_bar
+    walk = PortfolioFamily(desk).kept_up(market, market.first_bar, num_bars, regime, every)
+    figures = ("annual_return", "sharpe", "max_drawdown", "annual_turnover")
+    return {name: getattr(walk.performance, name) for name in figures}
 
 
 def _session(market: PanelMarket, day: str) -> slice:

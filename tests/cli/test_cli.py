@@ -225,7 +225,7 @@ def test_numbers_in_scientific_notation_are_numbers(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("bars", "--desk", "nobody"), "desk must be one of btc_spot, index_futures, mine, was nobody"),
+        (("bars", "--desk", "nobody"), "desk must be one of btc_spot, index_futures, us_portfolio, mine, was nobody"),
         (("backtest", "--desk", "mine", "--start-date", "2031-01-01"),
          "start date must lie within the bars, 2015-01-01 to 2015-05-05, was 2031-01-01"),
         (("backtest", "--desk", "mine", "--end-date", "2014-01-01"), "end date must lie within the bars"),

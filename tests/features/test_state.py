@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.state import FUTURES_STATE, MARKET_FEATURES, SPOT_STATE
+from rl_core.features.state import FUTURES_STATE, MARKET_FEATURES, PORTFOLIO_STATE, SPOT_STATE
 from rl_core.market.simulated import simulate_bars
 
 Prepare = Callable[[pd.DataFrame], PreparedMarket]
@@ -27,7 +27,9 @@ def test_the_documented_tables_are_those_of_the_code() -> None:
     documented = [line.split("`")[1] for line in text.splitlines() if line.startswith("| ")
                   and line.split("|")[1].strip().isdigit()]  # fmt: skip
     shared = len(SPOT_STATE.market)
-    assert documented == [*SPOT_STATE.names, *FUTURES_STATE.names[shared:]]
+    assert documented == [
+        *SPOT_STATE.names, *FUTURES_STATE.names[shared:], *PORTFOLIO_STATE.names,
+    ]  # fmt: skip
 
 
 def test_past_returns_are_lagged_one_bar_returns(prepare: Prepare) -> None:

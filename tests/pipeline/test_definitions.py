@@ -50,8 +50,8 @@ def test_the_checks_that_protect_what_comes_next_are_blocking() -> None:
     assert "targets_vary" not in blocking
 
 
-def test_the_shipped_desks_are_spot_and_futures() -> None:
-    assert DESKS == ["btc_spot", "index_futures"]
+def test_one_desk_of_each_family_ships() -> None:
+    assert DESKS == ["btc_spot", "index_futures", "us_portfolio"]
 
 
 def test_loading_the_definitions_does_not_load_torch() -> None:
