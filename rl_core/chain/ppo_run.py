@@ -181,6 +181,7 @@ def fitting_desk(
     size = ProblemSize(
         parameters=sum(parameter.numel() for parameter in policy.model.parameters()),
         table_rows=work.lake.load("bars").metadata["rows"],
+        **work.family.crowd(work.lake.load("bars").metadata["stocks"]),
         observation_size=len(policy.spec.features),
         num_private=len(work.family.state.account),
         num_horizons=len(policy.spec.horizons),

@@ -125,6 +125,10 @@ class Family(Protocol):
         """Where a policy is trained: windows or episodes that start at the kept bars."""
         ...
 
+    def crowd(self, stocks: int) -> dict[str, int]:
+        """What a training's memory holds for each of several stocks: fields of `ProblemSize`."""
+        ...
+
     def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
         """First and last bars of the stretches in which accounts hardly depend on earlier ones."""
         ...

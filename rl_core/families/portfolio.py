@@ -238,6 +238,10 @@ class PortfolioFamily:
         )  # fmt: skip
         return PortfolioWindows(starts, universe, params)
 
+    def crowd(self, stocks: int) -> dict[str, int]:
+        """Tables of prices and weights, and every account's holdings."""
+        return {"stocks": stocks, "portfolios": len(self.desk.allocations.portfolios)}
+
     def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
         """One: what is held may be held for ever."""
         return [span]

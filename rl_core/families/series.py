@@ -35,6 +35,10 @@ class SeriesFamily:
         """How much of the account an order moves."""
         return True
 
+    def crowd(self, stocks: int) -> dict[str, int]:
+        """There is one instrument only."""
+        return {}
+
     def read_source(self, root: Path) -> Source:
         """A table of bars."""
         bars = self.desk.bars

@@ -22,6 +22,8 @@ SIZES = ("num_envs", "rollout_steps", "num_minibatches")  # what may be lowered
 ROLLOUT_BYTES = 28  # a step's row without its private features: see `Rollout`
 WORKING_BYTES = 180  # advantages, returns, and their temporaries
 SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
+STOCK_TABLES = 9  # price, trading, leaving, impact, slippage, and an exposure to each factor
+HOLDING_COPIES = 24  # value, change, rate, purchases ... of a step, where nothing is fused
 HEAD_BYTES = 200  # logits, log-probabilities, ratios, losses and their gradients
 
 
@@ -35,6 +37,8 @@ class ProblemSize(BaseModel):
     observation_size: int  # features, private ones included
     num_private: int  # features of an account's own
     num_horizons: int  # return heads
+    stocks: int = 0  # of a universe, whose tables and accounts hold numbers for each of them
+    portfolios: int = 0  # that the accounts choose from
 
 
 class MemoryNeed(BaseModel):
@@ -44,6 +48,7 @@ class MemoryNeed(BaseModel):
 
     rollout: int
     minibatch: int  # of the policy
+    accounts: int  # their holdings, while they trade
     features: int  # that the critic's extra epochs read; the policy's minibatch is gone by then
     network: int
     market: int
@@ -51,7 +56,8 @@ class MemoryNeed(BaseModel):
     @property
     def total(self) -> int:
         """All together."""
-        return self.rollout + max(self.minibatch, self.features) + self.network + self.market
+        learning = max(self.minibatch, self.features)
+        return self.rollout + max(learning, self.accounts) + self.network + self.market
 
 
 def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> MemoryNeed:
@@ -83,7 +89,9 @@ def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> Mem
         # joining the parts copies them
         features=samples * 2 * width * value_bytes if config.critic_epochs else 0,
         network=size.parameters * 4 * 7,  # weights, gradients, two moments, best, clone, a copy
-        market=size.table_rows * (shared * (4 + value_bytes) + 4 * size.num_horizons + 24),
+        market=size.table_rows * (shared * (4 + value_bytes) + 4 * size.num_horizons + 24)
+        + size.table_rows * size.stocks * 4 * (STOCK_TABLES + size.portfolios),
+        accounts=config.num_envs * size.stocks * 4 * HOLDING_COPIES,
     )
 
 

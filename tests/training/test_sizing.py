@@ -5,12 +5,15 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from rl_core.envs.portfolio import PortfolioMarket
+from rl_core.families.portfolio import PortfolioFamily
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.memory import memory_in_use, memory_limit
@@ -18,6 +21,7 @@ from rl_core.training.config import PPOConfig
 from rl_core.training.learner import new_learner
 from rl_core.training.ppo import train_ppo
 from rl_core.training.sizing import PRESETS, ProblemSize, fitted, memory_need, tiling_of
+from tests.panels import panel_of, portfolio_desk, prepared, random_closes
 from tests.training.problems import Silent, environment, problem
 
 SIZE = ProblemSize(
@@ -47,6 +51,21 @@ def test_sizes_that_split_oddly_are_lowered_to_ones_that_split() -> None:
     recurrent = ModelConfig(gru_layers=1)
     chunked = PPOConfig(num_envs=512, rollout_steps=48)
     tiling_of(fitted(chunked, recurrent, SIZE, GB // 20)[0], is_recurrent=True)
+
+
+def test_the_tables_of_a_universe_are_what_the_formula_says() -> None:
+    family = PortfolioFamily(portfolio_desk(Path("none.parquet")))
+    market = prepared(panel_of(random_closes(400, 40)))
+    environment = family.training_environment(market, np.arange(200, 399), 16, torch.device("cpu"))
+    tables = [t for t in vars_of(environment.market) if t is not environment.features]
+    alone = memory_need(PPOConfig(), ModelConfig(), SIZE)
+    crowded = memory_need(PPOConfig(), ModelConfig(), SIZE.model_copy(update=family.crowd(40)))
+    assert crowded.market - alone.market == sum(table.nbytes for table in tables)
+    assert crowded.accounts == 1024 * 40 * 4 * 24
+
+
+def vars_of(market: PortfolioMarket) -> list[torch.Tensor]:
+    return [getattr(market, field.name) for field in fields(market)]
 
 
 def test_what_fits_is_left_alone() -> None:
