@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -56,6 +57,11 @@ class Shell:
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
+    def records(self, *arguments: str) -> list[dict[str, Any]]:
+        result = self.run(*arguments, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
     def refused(self, *arguments: str) -> str:
         """The one line of a refusal; nothing may have been written."""
         before = self.files()
@@ -89,7 +95,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 COMMANDS = (
     "desks", "settings", "bars", "backtest", "build", "validate", "bc", "ppo", "gate", "deploy",
-    "predict", "summary", "models list", "models show", "models rollback",
+    "predict", "regimes", "summary", "models list", "models show", "models rollback",
 )  # fmt: skip
 
 
@@ -177,6 +183,24 @@ def test_a_backtest_runs_alone_between_two_dates(shell: Shell, tmp_path: Path) -
     assert shell.files() == []
 
 
+def test_the_menu_of_a_portfolio_desk_says_what_each_regime_holds_and_costs(shell: Shell) -> None:
+    records = shell.records("regimes", "--desk", "us_portfolio", "--every", "20")
+    by_name = {record["regime"]: record for record in records}
+    assert len(by_name) == 12
+    # twenty trades of a twentieth each: 0.03% + 0.025% + 0.01 x sqrt(1/20) = 0.2786%, and the cash
+    # buys 1 / 1.002786 of what is wanted
+    assert by_name["EQUAL_WEIGHT"]["cost_from_cash"] == pytest.approx(0.002786 / 1.002786, rel=2e-3)
+    assert by_name["FULL_CASH"]["cost_from_equal_weight"] == pytest.approx(0.002786, rel=1e-3)
+    assert by_name["HOLD"]["cost_from_equal_weight"] == 0
+    assert by_name["MOMENTUM"]["sharpe"] < by_name["EQUAL_WEIGHT"]["sharpe"]
+    day = shell.records("regimes", "--desk", "us_portfolio", "--date", "2008-10-10")
+    assert next(r for r in day if r["regime"] == "RISK_ON")["stocks"] == 6
+    assert "annual_return" not in day[0]
+    printed = shell.run("regimes", "--desk", "us_portfolio").stdout
+    assert "cost from cash" in printed
+    assert "SAFE_QUALITY" in printed
+
+
 def test_the_quality_report_shows_the_rows_and_then_refuses(shell: Shell, tmp_path: Path) -> None:
     bars = pd.read_parquet(tmp_path / "bars.parquet").drop(index=range(100, 110))
     bars = pd.concat([bars, bars.iloc[[50]]])
@@ -228,6 +252,11 @@ def test_numbers_in_scientific_notation_are_numbers(shell: Shell) -> None:
         (("bars", "--desk", "nobody"), "desk must be one of btc_spot, index_futures, us_portfolio, mine, was nobody"),
         (("backtest", "--desk", "mine", "--start-date", "2031-01-01"),
          "start date must lie within the bars, 2015-01-01 to 2015-05-05, was 2031-01-01"),
+        (("regimes", "--desk", "mine"), "desk must be of kind portfolio, was mine"),
+        (("regimes", "--desk", "us_portfolio", "--date", "2008-10-11"),
+         "--date must be a session between 1990-10-16 and 2022-12-28, was 2008-10-11"),
+        (("regimes", "--desk", "us_portfolio", "--date", "never"), "--date must read like 2008-10-10, was never"),
+        (("regimes", "--desk", "us_portfolio", "--every", "0"), "--every must be at least 1 session, was 0"),
         (("backtest", "--desk", "mine", "--end-date", "2014-01-01"), "end date must lie within the bars"),
         (("backtest", "--desk", "mine", "--start-date", "soon"), "dates must read like 2019-01-31, was soon"),
         (("backtest", "--desk", "mine", "--start-date", "2015-02-02", "--end-date", "2015-02-01"),
