@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.allocations import TOP_SHARES, AllocationConfig, factor_exposures
+from rl_core.features.allocations import HALF, AllocationConfig, factor_exposures
 from rl_core.features.factors import (
     FACTORS,
     Factors,
@@ -21,6 +21,7 @@ from rl_core.features.factors import (
     dollar_volume,
     pick_size,
     top_share,
+    volatility_or_median,
 )
 from rl_core.features.indicators import Indicators, compute_indicators
 from rl_core.features.regimes import RegimeThresholds, volatility_regime
@@ -105,7 +106,8 @@ def prepare_panel(
         portfolios=config.allocations.weights(factors, listed, panel.symbols),
         exposures=factor_exposures(factors),
         stock_impact_scale=config.costs.impact_scale(
-            factors.volatility, dollar_volume(panel, listed) if by_volume else None
+            volatility_or_median(factors),
+            dollar_volume(panel, listed, factors.age) if by_volume else None,
         ),
         slippage=config.costs.slippage(panel.ns, panel.symbols),
     )
@@ -113,4 +115,4 @@ def prepare_panel(
 
 def _halves(factors: Factors) -> dict[str, Array]:
     """Weights of each factor's preferred half, whatever the desk may choose from."""
-    return {name: top_share(factors, *TOP_SHARES[name]) for name in FACTORS}
+    return {name: top_share(factors, name, HALF) for name in FACTORS}

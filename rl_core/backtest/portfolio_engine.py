@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rl_core.backtest.panel_preparation import PanelMarket
-from rl_core.features.allocations import Regime
+from rl_core.features.allocations import Regime, portfolio_places
 from rl_core.trading.rebalancing import (
     NEVER_ORDERED,
     RebalanceRates,
@@ -62,7 +62,7 @@ def walk_portfolio(
     """
     span = slice(first, first + len(action))
     listed = market.listed
-    portfolio = np.array([portfolios.index(regime.portfolio or portfolios[0]) for regime in menu])
+    portfolio = np.array(portfolio_places(menu, portfolios))
     columns, units = _walk(
         listed.price[span],
         listed.trades[span],

@@ -1,5 +1,7 @@
 """bars: the desk's source, held to the bar contract, with its quality report."""
 
+import pandas as pd
+
 from rl_core.chain import CHAIN
 from rl_core.chain.workplace import BARS, SENTIMENT, Workplace
 from rl_core.checks import Check
@@ -61,6 +63,7 @@ def run_checks(work: Workplace) -> list[Check]:
 
 
 MOST_NAMED = 5
+FEWEST_EXITS = 0.01  # of stocks a year; with fewer a universe was most likely picked afterwards
 
 
 def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float]]:
@@ -69,11 +72,19 @@ def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float
     figures: dict[str, float] = {"stocks": report.stocks, "left": len(left)}
     if report.stocks == 1:
         return True, "one instrument", figures
-    if left:
-        return True, f"{len(left)} of {report.stocks} stocks left before the end", figures
+    years = (pd.Timestamp(report.end) - pd.Timestamp(report.start)).days / 365.25
+    rate = len(left) / max(report.stocks * years, 1e-9)
+    figures["exits_a_year"] = rate
+    if left and rate >= FEWEST_EXITS:
+        return True, f"{len(left)} of {report.stocks} stocks left, {rate:.1%} a year", figures
+    who = (
+        f"only {len(left)} of {report.stocks} stocks left in {years:.0f} years"
+        if left
+        else f"all {report.stocks} stocks are still listed at the end"
+    )
     said = (
-        f"all {report.stocks} stocks are still listed at the end: chosen afterwards, as it seems, "
-        "so every result here is better than anybody could have had"
+        f"{who}: chosen afterwards, as it seems, so every result here is better than anybody could "
+        "have had"
     )
     return False, said, figures
 

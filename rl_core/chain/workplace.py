@@ -86,9 +86,19 @@ class Workplace:
         return self.family.prepare(self.read_bars(), self.read_sentiment(), thresholds)
 
     def read_dataset(self, name: str) -> pd.DataFrame:
-        """`offline_dataset` or `regime_dataset`."""
+        """`offline_dataset` or `regime_dataset`.
+
+        Raises:
+            TollgateError: it was built by an earlier version.
+        """
         self.lake.load(name)
-        return pd.read_parquet(self.lake.path(name, "dataset.parquet"))
+        dataset = pd.read_parquet(self.lake.path(name, "dataset.parquet"))
+        if "clock" not in dataset:
+            raise TollgateError(
+                f"{name} of desk {self.desk.name} must have a column clock, was built before there "
+                "was one: build offline_dataset and what follows again"
+            )
+        return dataset
 
 
 def first_difference(then: Any, now: Any, name: str) -> str | None:

@@ -158,6 +158,7 @@ def regimes(
     Costs are fractions of equity, from cash and from equal weight, slippage at its mean. Example:
     `tollgate regimes --desk us_portfolio --date 2008-10-10`
     """
+    from rl_core.chain.bars import caveats
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, PortfolioDesk, load_desk
     from rl_core.families import family_of
@@ -168,8 +169,10 @@ def regimes(
     if not isinstance(config, PortfolioDesk):
         raise TollgateError(f"desk must be of kind portfolio, was {desk}")
     family = family_of(config)
-    market = of_panel(family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None))
-    emit(regime_table(market, config, date, every), as_json, show.regimes)
+    source = family.read_source(PROJECT_ROOT)
+    market = of_panel(family.prepare(source.checked(), None, None))
+    records = regime_table(market, config, date, every)
+    emit({"regimes": records, "caveats": caveats(source.report)}, as_json, show.regimes)
 
 
 @app.command()

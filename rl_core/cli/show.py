@@ -161,8 +161,9 @@ def caveats(said: Sequence[str]) -> None:
         console.print(f"[bold]{caveat}[/bold]", soft_wrap=True)
 
 
-def regimes(records: Sequence[Mapping[str, Any]]) -> None:
+def regimes(result: Mapping[str, Any]) -> None:
     """The menu of a portfolio desk."""
+    records: Sequence[Mapping[str, Any]] = result["regimes"]
     digits = {"cost_from_cash": 3, "cost_from_equal_weight": 3, **dict.fromkeys(AS_PERCENT, 1)}
 
     def part(title: str, names: Sequence[str]) -> None:
@@ -177,6 +178,7 @@ def regimes(records: Sequence[Mapping[str, Any]]) -> None:
     part("what each regime means, and what it costs to enter", menu)
     if kept_up := names[len(menu) :]:
         part("ordered again and again on the training span, all costs paid", ["regime", *kept_up])
+        caveats(result["caveats"])
 
 
 def version_row(version: Version) -> dict[str, Any]:

@@ -16,13 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rl_core.ensemble.analysts import Signal
 from rl_core.ensemble.vote import Vote
-from rl_core.features.allocations import FACTOR_REGIMES, Regime
+from rl_core.features.allocations import (
+    FACTOR_PLACES,
+    FACTOR_REGIMES,
+    Regime,
+    portfolio_places,
+)
 from rl_core.features.state import UNIVERSE_FEATURES
 
 Array = NDArray[np.float64]
 
 _COLUMNS = {feature.name: place for place, feature in enumerate(UNIVERSE_FEATURES)}
-_FACTOR_PLACES = {regime.name: place for place, regime in enumerate(FACTOR_REGIMES)}
 HIGH_VOLATILITY = 2
 
 
@@ -102,9 +106,8 @@ class UniverseView:
         """How each regime looks on each day, (T, A, 1 + F): invested, exposure to each factor."""
         exposure = np.einsum("tps,tfs->tpf", self.weights, self.exposures, optimize=True)
         look = np.concatenate([self.weights.sum(axis=2)[..., None], exposure], axis=2)
-        names = [regime.portfolio or self.portfolios[0] for regime in menu]
         invested = np.array([regime.invested for regime in menu])
-        return look[:, [self.portfolios.index(name) for name in names]] * invested[None, :, None]
+        return look[:, portfolio_places(menu, self.portfolios)] * invested[None, :, None]
 
     def likeness(self) -> NDArray[np.int8]:
         """Place on the menu of what looks most like each factor regime, (T, 12)."""
@@ -148,7 +151,7 @@ def allocator_vote(view: UniverseView, config: AllocatorConfig) -> Vote:
 def _ballot(name: str, reason: NDArray[np.int8], likeness: NDArray[np.int8]) -> Signal:
     """The vote that a reason leads to, on this menu."""
     said = list(VOTES[name].values())
-    places = np.array([_FACTOR_PLACES[regime] for regime, _ in said])[reason]
+    places = np.array([FACTOR_PLACES[regime] for regime, _ in said])[reason]
     strength = np.array([conviction for _, conviction in said])[reason]
     action = likeness[np.arange(len(reason)), places]
     return Signal(action, strength, reason, tuple(VOTES[name]))

@@ -17,7 +17,7 @@ from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.envs.config import WindowConfig
 from rl_core.envs.core import Ledger, Observation, Step
 from rl_core.envs.windows import Windows, log_growth
-from rl_core.features.allocations import Regime
+from rl_core.features.allocations import Regime, portfolio_places
 from rl_core.trading.rebalancing import (
     NEVER_ORDERED,
     RebalanceRates,
@@ -89,7 +89,7 @@ class PortfolioParams:
         def put(column: Sequence[float]) -> Tensor:
             return torch.tensor(column, dtype=like.dtype, device=like.device)
 
-        places = [portfolios.index(regime.portfolio or portfolios[0]) for regime in menu]
+        places = portfolio_places(menu, portfolios)
         return cls(
             portfolio=torch.tensor(places, device=like.device),
             invested=put([regime.invested for regime in menu]),
@@ -177,9 +177,10 @@ def step(
     terminated = drawdown >= params.rules.max_drawdown
     truncated = (bar >= state.last_bar) & ~terminated
     pnl = equity - state.equity
-    was_invested = state.units.sum(-1) > 0
-    closed = (has_traded | terminated | truncated) & was_invested
-    running = state.open_pnl + pnl
+    is_last = terminated | truncated
+    closed, earned, open_pnl = trade_results(
+        state, filled.value.sum(-1) > 0, pnl, filled.cost, has_traded, is_last
+    )
     after = PortfolioState(
         bar=bar,
         last_bar=state.last_bar,
@@ -189,11 +190,33 @@ def step(
         equity=equity,
         peak_equity=peak_equity,
         recent=remember(state.recent, growth, filled.cost / before, has_traded),
-        open_pnl=torch.where(has_traded, 0.0, running),
+        open_pnl=open_pnl,
     )
     reward = params.rules.reward_scale * growth
-    ledger = Ledger(pnl, closed, running, drawdown)
+    ledger = Ledger(pnl, closed, earned, drawdown)
     return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
+
+
+def trade_results(
+    state: PortfolioState,
+    is_invested: Tensor,
+    pnl: Tensor,
+    cost: Tensor,
+    has_traded: Tensor,
+    is_last: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Did a trade end in this step, what did it earn, and what has the open one earned?
+
+    A trade is the time between two orders that traded, while invested. What a fill costs belongs to
+    the trade that it opens, and to the one that it ends where nothing is held afterwards; what is
+    open at the last step ends with it.
+    """
+    was_invested = state.units.sum(-1) > 0
+    opens = has_traded & is_invested & ~is_last
+    paid_later = torch.where(opens, cost, 0.0)
+    earned = state.open_pnl + pnl + paid_later
+    closed = (has_traded & was_invested) | (is_last & (was_invested | is_invested))
+    return closed, earned, torch.where(has_traded, -paid_later, earned)
 
 
 def rows(table: Tensor, place: Tensor) -> Tensor:

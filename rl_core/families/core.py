@@ -12,10 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rl_core.backtest.preparation import PreparedMarket
+from rl_core.desk import DeskConfig
 from rl_core.ensemble.vote import Vote
-from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.indicators import Indicators
+from rl_core.features.regimes import RegimeThresholds, fit_regime_thresholds
 from rl_core.features.state import StateTable
 from rl_core.market.quality import QualityReport
+from rl_core.market.splits import Split, split_bars
 from rl_core.trading.performance import Performance
 
 if TYPE_CHECKING:
@@ -39,6 +42,20 @@ class Source:
 
     report: QualityReport  # what is odd about it, by line or row of the file
     checked: Callable[[], pd.DataFrame]  # held to the contract; raises TollgateError
+
+
+def threshold_rule(
+    desk: DeskConfig, clock_ns: NDArray[np.int64], thresholds: RegimeThresholds | None
+) -> Callable[[Indicators], RegimeThresholds]:
+    """The thresholds that are given, or a fit on the training part of a market's clock (B,)."""
+
+    def known(indicators: Indicators) -> RegimeThresholds:
+        if thresholds is not None:
+            return thresholds
+        train = split_bars(clock_ns, desk.splits) == Split.TRAIN
+        return fit_regime_thresholds(indicators, train, desk.regimes)
+
+    return known
 
 
 class Family(Protocol):

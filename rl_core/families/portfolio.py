@@ -18,15 +18,14 @@ from rl_core.backtest.preparation import PreparedMarket
 from rl_core.desk import PortfolioDesk
 from rl_core.ensemble.allocators import UniverseView, allocator_vote
 from rl_core.ensemble.vote import Vote
-from rl_core.families.core import AccountWalk, Source
-from rl_core.families.portfolio_account import account_now, order_details
-from rl_core.features.allocations import EQUAL, FACTOR_REGIMES, Regime
-from rl_core.features.indicators import Indicators
-from rl_core.features.regimes import RegimeThresholds, fit_regime_thresholds
+from rl_core.families.core import AccountWalk, Source, threshold_rule
+from rl_core.families.portfolio_account import account_now
+from rl_core.families.portfolio_quotes import order_details
+from rl_core.features.allocations import FACTOR_PLACES, FACTOR_REGIMES, Regime
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import PORTFOLIO_STATE, StateTable
 from rl_core.market.panel_quality import assess_panel
 from rl_core.market.panel_readers import read_panel
-from rl_core.market.splits import Split, split_bars
 from rl_core.offline.validation import panel_prices
 from rl_core.trading.performance import Performance, summarise
 from rl_core.trading.rebalancing import portfolio_features
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from rl_core.envs.portfolio import PortfolioWindows
 
-ALL_ALIKE = Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike")
+HOLD, ALL_ALIKE = (FACTOR_REGIMES[FACTOR_PLACES[name]] for name in ("HOLD", "EQUAL_WEIGHT"))
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,8 @@ class PortfolioFamily:
         thresholds: RegimeThresholds | None,
     ) -> PanelMarket:
         """All that is known per session."""
-
-        def known(indicators: Indicators) -> RegimeThresholds:
-            if thresholds is not None:
-                return thresholds
-            sessions = np.unique(bars["session"].to_numpy(np.int64)) * self.desk.bars.interval_ns
-            train = split_bars(sessions, self.desk.splits) == Split.TRAIN
-            return fit_regime_thresholds(indicators, train, self.desk.regimes)
-
+        sessions = np.unique(bars["session"].to_numpy(np.int64)) * self.desk.bars.interval_ns
+        known = threshold_rule(self.desk, sessions, thresholds)
         return prepare_panel(bars, self.desk.panel_preparation, known)
 
     def prices_sql(self, bars: pd.DataFrame) -> str:
@@ -176,7 +169,7 @@ class PortfolioFamily:
             "equal_weight": self.kept_up(
                 universe, *span, ALL_ALIKE, rhythm, f"every {rhythm} sessions"
             ),
-            "best_single_regime": max(single, key=lambda walk: walk.performance.sharpe or -np.inf),
+            "best_single_regime": max(single, key=sharpe_or_least),
         }
 
     def kept_up(
@@ -188,9 +181,10 @@ class PortfolioFamily:
         every: int,
         note: str = "",
     ) -> AccountWalk:
-        """One regime, ordered every so many sessions, from fresh cash."""
-        action = (np.arange(num_bars) % every == 0).astype(np.int8)
-        return self._walk(market, first_bar, action, (FACTOR_REGIMES[0], regime), note)
+        """One regime from fresh cash, at once and every so many sessions of the history."""
+        session = first_bar + np.arange(num_bars)
+        action = ((session % every == 0) | (session == first_bar)).astype(np.int8)
+        return self._walk(market, first_bar, action, (HOLD, regime), note)
 
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
         """Equity is cash and holdings."""
@@ -268,10 +262,13 @@ class PortfolioFamily:
         """The weights that a regime means, the orders that lead there, and what they cost."""
         universe = of_panel(market)
         regime = self.menu[self.actions.index(action)]
-        return order_details(
-            universe, account_now(universe, account), regime, self.desk.allocations.portfolios,
-            self.desk.costs, self.desk.initial_cash,
-        )  # fmt: skip
+        return order_details(universe, self.desk, regime, account_now(universe, account))
+
+
+def sharpe_or_least(walk: AccountWalk) -> float:
+    """A Sharpe ratio to compare; without one a walk comes last."""
+    sharpe = walk.performance.sharpe
+    return -np.inf if sharpe is None else sharpe
 
 
 def of_panel(market: PreparedMarket) -> PanelMarket:
@@ -284,11 +281,27 @@ def of_panel(market: PreparedMarket) -> PanelMarket:
 def walk_performance(
     ns: NDArray[np.int64], walk: PortfolioWalk, holdings: NDArray[np.float64]
 ) -> Performance:
-    """Summary of a walk; a trade is the time between two orders that traded, while invested."""
-    traded = walk.traded_value[:-1]
-    trade = np.cumsum(walk.recent.sessions_since_order == 0)[:-1]
-    is_held = holdings[:-1] > 0
-    pnl = np.diff(walk.equity)
-    profits = np.bincount(trade[is_held], pnl[is_held], minlength=1).astype(np.float64)
-    happened = np.bincount(trade[is_held], minlength=len(profits)) > 0
-    return summarise(ns, walk.equity, holdings[1:], profits[happened], traded, walk.cost[:-1])
+    """Summary of a walk."""
+    return summarise(
+        ns,
+        walk.equity,
+        holdings[1:],
+        trade_profits(walk, holdings > 0),
+        walk.traded_value[:-1],
+        walk.cost[:-1],
+    )
+
+
+def trade_profits(walk: PortfolioWalk, is_held: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Profit of each stretch between two orders that traded, while invested; their sum is all.
+
+    What a fill costs belongs to the trade that it opens, and to the one that it ends where nothing
+    is held afterwards.
+    """
+    cost = walk.cost[:-1]
+    trade = np.cumsum(walk.recent.sessions_since_order == 0)  # that runs at each close
+    profits = np.zeros(trade[-1] + 1)
+    np.add.at(profits, trade[:-1], np.diff(walk.equity) + cost)
+    np.subtract.at(profits, np.where(is_held[1:], trade[1:], trade[:-1]), cost)
+    was_held = np.bincount(trade, is_held, minlength=trade[-1] + 1) > 0
+    return profits[was_held]

@@ -1,11 +1,10 @@
-"""The account that asks a portfolio desk for a decision, and what the decision means for it.
+"""The account that asks a portfolio desk for a decision.
 
 Shapes: S stocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.errors import TollgateError, validated
-from rl_core.features.allocations import Regime
-from rl_core.trading.rebalancing import (
-    NEVER_ORDERED,
-    PortfolioCostConfig,
-    Recent,
-    rebalance,
-)
-
-SMALLEST_SHOWN = 1e-6
+from rl_core.trading.rebalancing import NEVER_ORDERED, Recent
 
 
 class PortfolioAccountNow(BaseModel):
@@ -33,10 +24,18 @@ class PortfolioAccountNow(BaseModel):
     drawdown: float = Field(default=0.0, ge=0, lt=1)
     sessions_since_order: float = Field(default=NEVER_ORDERED, ge=0)
     last_return: FiniteFloat = Field(default=0.0, description="log, of the last session")
-    return_5: FiniteFloat = 0.0
-    return_20: FiniteFloat = 0.0
-    cost_20: float = Field(default=0.0, ge=0, description="fraction of equity")
-    last_cost: float = Field(default=0.0, ge=0, description="fraction of equity")
+    return_5: FiniteFloat = Field(
+        default=0.0, description="log returns added up, of which a fifth is forgotten each session"
+    )
+    return_20: FiniteFloat = Field(
+        default=0.0, description="the same, of which a twentieth is forgotten"
+    )
+    cost_20: float = Field(
+        default=0.0, ge=0, description="costs as fractions of equity, added up likewise"
+    )
+    last_cost: float = Field(
+        default=0.0, ge=0, description="of the last order that traded, fraction of equity"
+    )
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,11 @@ def account_now(market: PanelMarket, figures: Mapping[str, float]) -> Holdings:
     Raises:
         TollgateError: a name that is neither, or weights that cannot be.
     """
+    if both := sorted(set(figures) & set(market.symbols) & set(PortfolioAccountNow.model_fields)):
+        raise TollgateError(
+            f"the account: a stock must not be called like a figure of the account, was {both[0]}: "
+            "rename it in the source"
+        )
     held = {name: figure for name, figure in figures.items() if name in market.symbols}
     rest = {name: figure for name, figure in figures.items() if name not in market.symbols}
     if unknown := sorted(set(rest) - set(PortfolioAccountNow.model_fields)):
@@ -77,46 +81,3 @@ def account_now(market: PanelMarket, figures: Mapping[str, float]) -> Holdings:
         )
     figure = {name: np.array([getattr(now, name)]) for name in Recent._fields}
     return Holdings(weights, now.drawdown, now.equity, Recent(**figure))
-
-
-def order_details(
-    market: PanelMarket,
-    account: Holdings,
-    regime: Regime,
-    portfolios: Sequence[str],
-    costs: PortfolioCostConfig,
-    initial_cash: float,
-) -> dict[str, Any]:
-    """Weights after the order, what to trade for it, and the cost to expect, by the fills' own law.
-
-    Slippage is taken at its mean. All are fractions of equity, at the last close: the fill comes a
-    session later.
-    """
-    equity = account.equity or initial_cash
-    value = account.weights[None] * equity
-    weight = market.portfolios[-1:, portfolios.index(regime.portfolio or portfolios[0])]
-    filled = rebalance(
-        value,
-        equity - value.sum(-1),
-        weight * regime.invested,
-        market.listed.is_listed[-1:] * 1.0,
-        np.array([float(regime.is_order)]),
-        costs.max_slippage_rate / 2,
-        market.stock_impact_scale[-1:],
-        costs.rates,
-    )
-    after = filled.value / (equity - filled.cost[:, None])
-
-    def named(column: NDArray[np.float64]) -> dict[str, float]:
-        return {
-            symbol: round(float(part), 6)
-            for symbol, part in zip(market.symbols, column, strict=True)
-            if abs(part) > SMALLEST_SHOWN
-        }
-
-    return {
-        "regime": regime.meaning,
-        "weights": {**named(after[0]), "CASH": round(max(float(1 - after.sum()), 0.0), 6)},
-        "orders": named((filled.value - value)[0] / equity),
-        "expected_cost": float(filled.cost[0] / equity),
-    }

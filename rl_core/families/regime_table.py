@@ -14,9 +14,10 @@ from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.desk import PortfolioDesk
 from rl_core.errors import TollgateError
 from rl_core.families.portfolio import PortfolioFamily
+from rl_core.families.portfolio_quotes import quote, weights_of
 from rl_core.features.allocations import Regime
+from rl_core.features.universe import LONGEST_WINDOW
 from rl_core.market.splits import Split, split_bars
-from rl_core.trading.rebalancing import rebalance
 
 MOST_SHOWN = 3
 
@@ -35,6 +36,11 @@ def regime_table(
     Raises:
         TollgateError: a day that is no session, or one without a complete state.
     """
+    if market.first_bar >= len(market.bars):
+        raise TollgateError(
+            f"a universe must have more than {LONGEST_WINDOW} sessions, the longest window, "
+            f"was {len(market.bars)}"
+        )
     sessions = slice(market.first_bar, None) if day is None else _session(market, day)
     return [
         _record(market, desk, regime, sessions)
@@ -72,48 +78,21 @@ def _session(market: PanelMarket, day: str) -> slice:
 def _record(
     market: PanelMarket, desk: PortfolioDesk, regime: Regime, sessions: slice
 ) -> dict[str, Any]:
-    names = desk.allocations.portfolios
-    target = weights_of(market, regime, names)[sessions]
-    equal = market.portfolios[sessions, 0]
+    target = weights_of(market, desk, regime)[sessions]
+    equal, equity = market.portfolios[sessions, 0], desk.initial_cash
+
+    def cost_from(before: NDArray[np.float64]) -> float:
+        filled = quote(market, desk, regime, before, sessions, equity)
+        return float((filled.cost / equity).mean())
+
     return {
         "regime": regime.name,
         "meaning": regime.meaning,
         "stocks": int((target[-1] > 0).sum()),
         "largest": largest(market.symbols, target[-1]),
-        "cost_from_cash": mean_cost(market, desk, regime, np.zeros_like(equal), sessions),
-        "cost_from_equal_weight": mean_cost(market, desk, regime, equal, sessions),
+        "cost_from_cash": cost_from(np.zeros_like(equal)),
+        "cost_from_equal_weight": cost_from(equal),
     }
-
-
-def weights_of(
-    market: PanelMarket, regime: Regime, portfolios: Sequence[str]
-) -> NDArray[np.float64]:
-    """What a regime asks for, (T, S); nothing for one that is no order."""
-    place = portfolios.index(regime.portfolio or portfolios[0])
-    return market.portfolios[:, place] * regime.invested
-
-
-def mean_cost(
-    market: PanelMarket,
-    desk: PortfolioDesk,
-    regime: Regime,
-    before: NDArray[np.float64],
-    sessions: slice,
-) -> float:
-    """Cost of going from some weights (T, S) into a regime, fraction of equity."""
-    equity, rates = desk.initial_cash, desk.costs.rates
-    value = before * equity
-    filled = rebalance(
-        value,
-        equity - value.sum(-1),
-        weights_of(market, regime, desk.allocations.portfolios)[sessions],
-        market.listed.is_listed[sessions] * 1.0,
-        np.full(len(value), float(regime.is_order)),
-        desk.costs.max_slippage_rate / 2,
-        market.stock_impact_scale[sessions],
-        rates,
-    )
-    return float((filled.cost / equity).mean())
 
 
 def largest(symbols: Sequence[str], weights: NDArray[np.float64]) -> str:

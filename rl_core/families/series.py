@@ -7,14 +7,12 @@ import pandas as pd
 
 from rl_core.backtest.preparation import PreparedMarket, prepare_market
 from rl_core.desk import SeriesDesk
-from rl_core.families.core import Source
-from rl_core.features.indicators import Indicators
-from rl_core.features.regimes import RegimeThresholds, fit_regime_thresholds
+from rl_core.families.core import Source, threshold_rule
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.market.bars import nanoseconds
 from rl_core.market.quality import assess_quality
 from rl_core.market.readers import checked_bars, read_raw_bars
 from rl_core.market.rolls import CONTRACT
-from rl_core.market.splits import Split, split_bars
 from rl_core.offline.validation import series_prices
 from rl_core.trading.accounts import ACTIONS
 
@@ -60,13 +58,7 @@ class SeriesFamily:
         thresholds: RegimeThresholds | None,
     ) -> PreparedMarket:
         """All that is known per bar."""
-
-        def known(indicators: Indicators) -> RegimeThresholds:
-            if thresholds is not None:
-                return thresholds
-            train = split_bars(nanoseconds(bars["timestamp"]), self.desk.splits) == Split.TRAIN
-            return fit_regime_thresholds(indicators, train, self.desk.regimes)
-
+        known = threshold_rule(self.desk, nanoseconds(bars["timestamp"]), thresholds)
         return prepare_market(bars, sentiment, self.desk.preparation, known)
 
     def prices_sql(self, bars: pd.DataFrame) -> str:

@@ -40,13 +40,15 @@ class Regime:
         return self.portfolio is not None
 
 
-EQUAL = "equal"
+# names of portfolios by rule have a space, which names of hand-written ones must not have
+EQUAL = "all alike"
+HALF = 0.5
 TOP_SHARES: Mapping[str, tuple[str, float]] = {  # portfolio -> factor, share of the universe
-    "momentum": ("momentum", 0.5),
-    "low_vol": ("low_vol", 0.5),
-    "quality": ("quality", 0.5),
-    "size": ("size", 0.5),
-    "risk_on": ("momentum", 0.3),
+    "momentum half": ("momentum", HALF),
+    "low_vol half": ("low_vol", HALF),
+    "quality half": ("quality", HALF),
+    "size half": ("size", HALF),
+    "momentum 30%": ("momentum", 0.3),
 }
 FACTOR_REGIMES = (
     Regime(KEEP, None, 0.0, "keep what is held"),
@@ -54,14 +56,20 @@ FACTOR_REGIMES = (
     Regime("DEFENSIVE", EQUAL, 0.5, "50% cash, 50% equal weight"),
     Regime("LIGHT_CASH", EQUAL, 0.75, "25% cash, 75% equal weight"),
     Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike"),
-    Regime("MOMENTUM", "momentum", 1.0, "top half by 20-session return"),
-    Regime("LOW_VOL", "low_vol", 1.0, "top half by lowest 20-session volatility"),
-    Regime("QUALITY", "quality", 1.0, "top half by 20-session Sharpe ratio"),
-    Regime("SIZE_SMALL", "size", 1.0, "smallest half"),
-    Regime("SAFE_MOMENTUM", "momentum", 0.7, "30% cash, 70% momentum"),
-    Regime("SAFE_QUALITY", "quality", 0.7, "30% cash, 70% quality"),
-    Regime("RISK_ON", "risk_on", 1.0, "top 30% by 20-session return"),
+    Regime("MOMENTUM", "momentum half", 1.0, "top half by 20-session return"),
+    Regime("LOW_VOL", "low_vol half", 1.0, "top half by lowest 20-session volatility"),
+    Regime("QUALITY", "quality half", 1.0, "top half by 20-session Sharpe ratio"),
+    Regime("SIZE_SMALL", "size half", 1.0, "smallest half"),
+    Regime("SAFE_MOMENTUM", "momentum half", 0.7, "30% cash, 70% momentum"),
+    Regime("SAFE_QUALITY", "quality half", 0.7, "30% cash, 70% quality"),
+    Regime("RISK_ON", "momentum 30%", 1.0, "top 30% by 20-session return"),
 )
+FACTOR_PLACES: Mapping[str, int] = {each.name: place for place, each in enumerate(FACTOR_REGIMES)}
+
+
+def portfolio_places(menu: Sequence[Regime], portfolios: Sequence[str]) -> list[int]:
+    """Place of each regime's portfolio; the first one's where a regime has none."""
+    return [portfolios.index(regime.portfolio or portfolios[0]) for regime in menu]
 
 
 class AllocationConfig(BaseModel):

@@ -13,18 +13,22 @@ from numpy.typing import NDArray
 
 from rl_core.errors import TollgateError
 from rl_core.market.panel import Listing, Panel
+from rl_core.market.tables import row_medians
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 FACTORS = ("momentum", "low_vol", "quality", "size")
 WINDOW = 20  # sessions of every factor
-SizeMeasure = Literal["market_value", "dollar_volume", "inverse_price", "inverse_growth"]
-SIZE_NEEDS: dict[SizeMeasure, tuple[str, ...]] = {  # in the order in which `auto` looks
-    "market_value": ("market_value",),
-    "dollar_volume": ("volume",),
-    "inverse_price": ("unadjusted_close",),
-    "inverse_growth": (),
+GROWTH_WINDOW = 200  # sessions of `inverse_growth`
+SizeMeasure = Literal["market_value", "dollar_volume", "inverse_growth", "inverse_price"]
+# measure -> sets of columns, each of which is enough; in the order in which `auto` looks. Adjusted
+# closes are in none of them: they know of later splits and dividends.
+SIZE_NEEDS: dict[SizeMeasure, tuple[tuple[str, ...], ...]] = {
+    "market_value": (("market_value",),),
+    "dollar_volume": (("traded_value",), ("volume", "unadjusted_close")),
+    "inverse_growth": ((),),
+    "inverse_price": (("unadjusted_close",),),
 }
 
 
@@ -81,37 +85,43 @@ def pick_size(wanted: SizeMeasure | Literal["auto"], panel: Panel) -> SizeMeasur
     """The measure of size that the data allows; `auto` takes the best there is.
 
     Raises:
-        TollgateError: the one that is wanted needs a column which the source has not.
+        TollgateError: the one that is wanted needs columns which the source has not.
     """
     possible: list[SizeMeasure] = [
-        name for name, needs in SIZE_NEEDS.items() if set(needs) <= set(panel.measures)
+        name
+        for name, ways in SIZE_NEEDS.items()
+        if any(set(needs) <= set(panel.measures) for needs in ways)
     ]
     if wanted == "auto":
         return possible[0]
     if wanted not in possible:
-        hint = (
-            "; adjusted closes cannot stand in, since they know of later splits"
-            if wanted == "inverse_price"
-            else ""
-        )
+        ways = " or ".join(" and ".join(needs) for needs in SIZE_NEEDS[wanted])
         raise TollgateError(
-            f"allocations.size {wanted} must find the column {', '.join(SIZE_NEEDS[wanted])} in "
-            f"the panel, was without{hint}: possible here are {', '.join(possible)}"
+            f"allocations.size {wanted} must find {ways} in the panel, was without (adjusted "
+            "closes cannot stand in, since they know of later splits and dividends): possible here "
+            f"are {', '.join(possible)}"
         )
     return wanted
 
 
-def dollar_volume(panel: Panel, listed: Listing) -> Array:
-    """Mean value traded over 20 sessions, (T, S); 0 where nothing was.
+def dollar_volume(panel: Panel, listed: Listing, age: NDArray[np.int64]) -> Array:
+    """Mean value traded over 20 sessions, or since the stock was listed, (T, S); 0 where none was.
 
     Raises:
-        TollgateError: the source has no volume.
+        TollgateError: the source does not tell it.
     """
-    if "volume" not in panel.measures:
-        raise TollgateError("traded value must be known from the column volume, was without one")
-    price = panel.measures.get("unadjusted_close", panel.close)
-    value = np.where(listed.trades, price * np.nan_to_num(panel.measures["volume"]), 0.0)
-    return _trailing_mean(np.nan_to_num(value))
+    if "traded_value" in panel.measures:
+        value = panel.measures["traded_value"]
+    elif {"volume", "unadjusted_close"} <= set(panel.measures):
+        value = panel.measures["volume"] * panel.measures["unadjusted_close"]
+    else:
+        raise TollgateError(
+            "the value traded must be known from traded_value, or volume and unadjusted_close, was "
+            f"neither in a panel of {', '.join(panel.measures)}"
+        )
+    days = np.clip(age + 1, 1, WINDOW)
+    rows = np.minimum(np.arange(1, len(age) + 1), WINDOW)[:, None]
+    return _trailing_mean(np.where(listed.trades, np.nan_to_num(value), 0.0)) * rows / days
 
 
 def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: SizeMeasure) -> Array:
@@ -122,15 +132,25 @@ def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: Size
             case "market_value":
                 large = _last_known(panel.measures["market_value"])
             case "dollar_volume":
-                large = dollar_volume(panel, listed)
+                large = dollar_volume(panel, listed, age)
             case "inverse_price":
                 large = _last_known(panel.measures["unadjusted_close"])
-            case "inverse_growth":  # since it was listed: a ratio, and so free of later splits
-                entry = np.maximum(row - np.maximum(age, 0), 0)
-                first = np.take_along_axis(listed.price, entry, axis=0)
-                large = listed.price / first
+            case (
+                "inverse_growth"
+            ):  # over a fixed time, so that it does not matter where a file begins
+                before = row - np.clip(age, 0, GROWTH_WINDOW - 1)
+                large = listed.price / np.take_along_axis(listed.price, before, axis=0)
         score = -np.log(large)
     return np.where(np.isfinite(score), score, np.nan)
+
+
+def volatility_or_median(factors: Factors) -> Array:
+    """Volatility of each stock, the universe's median where its own is not yet known, (T, S)."""
+    return np.where(
+        np.isfinite(factors.volatility),
+        factors.volatility,
+        row_medians(factors.volatility)[:, None],
+    )
 
 
 def _last_known(values: Array) -> Array:

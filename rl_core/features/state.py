@@ -97,7 +97,7 @@ UNIVERSE_FEATURES = (
     Feature("index_return_20", -1.0, np.inf, "20-session return of all stocks alike"),
     Feature("index_return_60", -1.0, np.inf, "60-session return of all stocks alike"),
     Feature("index_trend_200", -np.inf, np.inf, "log of the index over its 200-session mean"),
-    Feature("index_drawdown", 0.0, 1.0, "below its highest close of 252 sessions"),
+    Feature("index_drawdown", 0.0, 1.0, "below its highest close of 200 sessions"),
     Feature("index_volatility", 0.0, np.inf, "sd of 20 index returns, in percent"),
     Feature("volatility_ratio", 0.0, np.inf, "sd of 20 index returns over that of 60"),
     Feature("stock_volatility", 0.0, np.inf, "mean of the stocks' 20-session sd, in percent"),

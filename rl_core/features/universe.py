@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from rl_core.features.factors import FACTORS, Factors
 from rl_core.features.regimes import VOLATILITY_REGIMES
 from rl_core.market.panel import Listing
+from rl_core.market.tables import row_medians, trailing_sum
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-LONGEST_WINDOW = 200  # sessions, before which features are not complete
-YEAR = 252
+LONGEST_WINDOW = 200  # sessions: no feature reaches further back, and before it none is complete
+ROUNDING = 1e-9
 NEUTRAL = 0.5  # breadth of a universe in which no stock is old enough
 
 
@@ -98,7 +99,7 @@ def _factor(name: str, factors: Factors, portfolio: Array, index: Index) -> list
     known = np.isfinite(score)
     mean = _mean(np.nan_to_num(score), known)
     spread = np.sqrt(_mean(np.where(known, score - mean[:, None], 0.0) ** 2, known))
-    median = _median(score)
+    median = np.nan_to_num(row_medians(score))
     skew = np.divide(mean - median, spread, out=np.zeros_like(mean), where=spread > 0)
     lead = np.zeros(len(score))
     lead[1:] = (portfolio[:-1] * factors.returns[1:]).sum(axis=1) - index.returns[1:]
@@ -108,7 +109,7 @@ def _factor(name: str, factors: Factors, portfolio: Array, index: Index) -> list
     return [
         spread,
         np.clip(skew, -3, 3),
-        *(_trailing_sum(lead, window) for window in (5, 20, 60)),
+        *(trailing_sum(lead, window) for window in (5, 20, 60)),
         turnover,
     ]
 
@@ -116,7 +117,8 @@ def _factor(name: str, factors: Factors, portfolio: Array, index: Index) -> list
 def _breadth(factors: Factors, listed: Listing) -> list[Array]:
     price, age = listed.price, factors.age
     above = [
-        _share(price > _moving_mean(price, window), age >= window - 1) for window in (20, 50, 200)
+        _share(price > _moving_mean(price, window) * (1 + ROUNDING), age >= window - 1)
+        for window in (20, 50, 200)
     ]
     has_return = age > 0
     rising = _share(factors.returns > 0, has_return)
@@ -126,7 +128,7 @@ def _breadth(factors: Factors, listed: Listing) -> list[Array]:
     return [
         *above,
         rising,
-        _trailing_sum(rising - falling, 10) / 10,
+        trailing_sum(rising - falling, 10) / 10,
         _share(price >= highest, is_old),
         _share(price <= lowest, is_old),
     ]
@@ -135,7 +137,7 @@ def _breadth(factors: Factors, listed: Listing) -> list[Array]:
 def _trend(index: Index) -> list[Array]:
     close = index.close
     lags = [np.concatenate([np.zeros(lag), index.returns[: len(close) - lag]]) for lag in range(5)]
-    highest = _extremes(close[:, None], YEAR)[0][:, 0]
+    highest = _extremes(close[:, None], LONGEST_WINDOW)[0][:, 0]
     return [
         *lags,
         _growth(close, 20),
@@ -155,10 +157,10 @@ def _volatility(factors: Factors, index: Index) -> list[Array]:
     across = np.sqrt(_mean(distance**2, has_return))
     return [
         100 * short,
-        np.divide(short, long, out=np.ones_like(short), where=long > 0),
+        np.divide(short, long, out=np.ones_like(short), where=long > ROUNDING),
         100 * _mean(stocks, known),
         np.clip(np.divide(short**2, variance, out=np.zeros_like(short), where=variance > 0), 0, 1),
-        100 * _trailing_sum(across, 20) / 20,
+        100 * trailing_sum(across, 20) / 20,
     ]
 
 
@@ -173,35 +175,21 @@ def _share(holds: Flags, asked: Flags) -> Array:
     return np.where(number > 0, (holds & asked).sum(axis=1) / np.maximum(number, 1), NEUTRAL)
 
 
-def _median(score: Array) -> Array:
-    """Across known scores, (T,); 0 where none is."""
-    ordered = np.sort(score, axis=1)  # NaN last
-    number = np.isfinite(score).sum(axis=1)
-    low, high = np.maximum((number - 1) // 2, 0), np.maximum(number // 2, 0)
-    rows = np.arange(len(score))
-    last = score.shape[1] - 1
-    middle = (ordered[rows, np.minimum(low, last)] + ordered[rows, np.minimum(high, last)]) / 2
-    return np.where(number > 0, middle, 0.0)
-
-
 def _moving_mean(values: Array, window: int) -> Array:
     """Mean of the last rows, of those there are before the window is full, (T, S)."""
-    total = np.cumsum(values, axis=0)
-    total[window:] -= total[:-window].copy()
-    return total / np.minimum(np.arange(1, len(values) + 1), window)[:, None]
+    return trailing_sum(values, window) / _number(len(values), window)[:, None]
 
 
-def _trailing_sum(values: Array, window: int) -> Array:
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    first = np.maximum(np.arange(1, len(total)) - window, 0)
-    return total[1:] - total[first]
+def _number(rows: int, window: int) -> NDArray[np.int64]:
+    """Of rows in each window."""
+    return np.minimum(np.arange(1, rows + 1), window)
 
 
 def _deviation(values: Array, window: int) -> Array:
     """Standard deviation of the last rows, (T,)."""
-    number = np.minimum(np.arange(1, len(values) + 1), window)
-    mean = _trailing_sum(values, window) / number
-    return np.sqrt(np.maximum(_trailing_sum(values**2, window) / number - mean**2, 0.0))
+    number = _number(len(values), window)
+    mean = trailing_sum(values, window) / number
+    return np.sqrt(np.maximum(trailing_sum(values**2, window) / number - mean**2, 0.0))
 
 
 def _growth(close: Array, sessions: int) -> Array:

@@ -3,8 +3,9 @@
 A frame of a panel has one row a stock and session, ordered by both: `timestamp` (datetime64[ns,
 UTC], midnight of the session's date), `session` (int32, its number on the calendar from 0),
 `symbol` (category), `close` (float64, > 0, adjusted for splits and dividends), and where the source
-has them `volume` (shares), `unadjusted_close` and `market_value` (account currency). A stock that
-did not trade has no row. Shapes: T sessions, S stocks.
+has them `volume` (shares) and `unadjusted_close` (what a share cost), both as they were that day,
+`traded_value` and `market_value` (account currency). A stock that did not trade has no row.
+Shapes: T sessions, S stocks.
 """
 
 import datetime as dt
@@ -20,9 +21,11 @@ from rl_core.market.source import SourceConfig, length_ns
 
 Array = NDArray[np.float64]
 
-OPTIONAL_MEASURES = ("volume", "unadjusted_close", "market_value")
+OPTIONAL_MEASURES = ("volume", "unadjusted_close", "traded_value", "market_value")
 MEASURES = ("close", *OPTIONAL_MEASURES)
 FEWEST_STOCKS, MOST_STOCKS = 3, 500
+NS_PER_DAY = 86_400_000_000_000
+FIRST_DAY_NS = -25_567 * NS_PER_DAY  # 1900-01-01, from which draws of slippage are counted
 
 
 class PanelConfig(SourceConfig):

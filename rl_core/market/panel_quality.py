@@ -11,13 +11,18 @@ from rl_core.market.panel import Listing, Panel, PanelConfig, date_of, listing
 from rl_core.market.panel_readers import RawPanel
 from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityConfig, QualityReport
 from rl_core.market.sessions import session_days
+from rl_core.market.tables import row_medians, trailing_sum
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 # new shares for old, and what that does to a price that was not adjusted for it
 SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)
-SPLIT_TOLERANCE = 0.04  # |log| around a split's ratio, once the day's median move is taken off
+# |log| around a split's ratio, once the day's median move is taken off: what a stock may have moved
+# by itself that day, 2.5 sd of its last 60 moves within these bounds
+SPLIT_TOLERANCE = (0.04, 0.08)
+SPLIT_SDS, SPLIT_MEMORY = 2.5, 60
+FEWEST_FOR_A_MEDIAN = 5  # stocks: in fewer a split is the median
 DEAD_SESSIONS = 2  # in which no price of the whole universe changes
 
 
@@ -78,15 +83,26 @@ def split_suspects(panel: Panel, move: Array, config: PanelConfig) -> Flags:
     A crash may look alike: the desk names those in `known_moves`.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.log1p(move) - np.nan_to_num(_median(np.log1p(move)))[:, None]
+        growth = np.log1p(move)
+        common = np.nan_to_num(row_medians(growth))
+        own = growth - (common[:, None] if move.shape[1] >= FEWEST_FOR_A_MEDIAN else 0.0)
         ratios = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio >= 2)]))
         nearest = ratios[np.searchsorted((ratios[1:] + ratios[:-1]) / 2, -own)]
-        suspect = np.abs(-own - nearest) < SPLIT_TOLERANCE
+        suspect = np.abs(-own - nearest) < _usual_moves(own)
     for symbol, days in config.known_moves.items():
         if symbol in panel.symbols:
             known = np.isin(panel.ns, [pd.Timestamp(day).value for day in days])
             suspect[known, panel.symbols.index(symbol)] = False
     return suspect
+
+
+def _usual_moves(own: Array) -> Array:
+    """How far a stock may move by itself, (T, S), by its moves before; outliers do not count."""
+    small = np.clip(np.nan_to_num(own), -SPLIT_TOLERANCE[1], SPLIT_TOLERANCE[1])
+    known = np.maximum(trailing_sum(np.isfinite(own), SPLIT_MEMORY), 1)
+    deviation = np.sqrt(np.maximum(trailing_sum(small**2, SPLIT_MEMORY), 0) / known)
+    before = np.vstack([np.zeros((1, own.shape[1])), deviation[:-1]])
+    return np.clip(SPLIT_SDS * before, *SPLIT_TOLERANCE)
 
 
 def panel_health(close: Array, listed: Listing, limits: QualityConfig) -> Array:
@@ -97,22 +113,9 @@ def panel_health(close: Array, listed: Listing, limits: QualityConfig) -> Array:
     sound = listed.trades & ~_stale(close, listed, limits.dead_bars)
     sound &= ~(np.abs(np.nan_to_num(moves(close, listed))) > limits.jump_return)
     window = limits.health_window_bars
-    return _trailing_sum(sound.sum(axis=1), window) / np.maximum(
-        _trailing_sum(listed.is_listed.sum(axis=1), window), 1
+    return trailing_sum(sound.sum(axis=1), window) / np.maximum(
+        trailing_sum(listed.is_listed.sum(axis=1), window), 1
     )
-
-
-def _trailing_sum(counts: NDArray[np.int64], window: int) -> NDArray[np.int64]:
-    total = np.cumsum(counts)
-    return total - np.concatenate([np.zeros(min(window, len(total)), int), total[:-window]])
-
-
-def _median(values: Array) -> Array:
-    """Of each session, (T,); NaN where nothing is known."""
-    result = np.full(len(values), np.nan)
-    known = np.isfinite(values).any(axis=1)
-    result[known] = np.nanmedian(values[known], axis=1)
-    return result
 
 
 def _gaps(panel: Panel, calendar: str) -> list[Gap]:

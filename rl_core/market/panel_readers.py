@@ -15,8 +15,10 @@ from rl_core.errors import TollgateError
 from rl_core.market.bars import LARGEST_FLOAT32, describe_rows, nanoseconds
 from rl_core.market.panel import (
     FEWEST_STOCKS,
+    FIRST_DAY_NS,
     MEASURES,
     MOST_STOCKS,
+    NS_PER_DAY,
     OPTIONAL_MEASURES,
     Panel,
     PanelConfig,
@@ -24,8 +26,6 @@ from rl_core.market.panel import (
 )
 from rl_core.market.readers import Rows, parse_names, parse_numbers, parse_timestamps, read_table
 from rl_core.market.sessions import session_days
-
-NS_PER_DAY = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ def _days(column: pd.Series, config: PanelConfig, rows: Rows) -> NDArray[np.int6
             f"({describe_rows(rows[wrong])}): set bars.timezone to the zone in which they are "
             "midnight"
         )
+    if len(early := np.flatnonzero(days < FIRST_DAY_NS)):
+        raise TollgateError(
+            f"days of a panel must be after 1900, was {date_of(days[early[0]])} "
+            f"({describe_rows(rows[early])})"
+        )
     return days
 
 
@@ -101,6 +106,11 @@ def _read_wide(table: pd.DataFrame, rows: Rows, config: PanelConfig) -> RawPanel
             f"a wide panel must have the column {time}, was without (it has "
             f"{', '.join(map(str, table.columns[:5]))}, ...): set bars.columns"
         )
+    if len(config.columns) > ("timestamp" in config.columns):
+        others = ", ".join(sorted(set(config.columns) - {"timestamp"}))
+        raise TollgateError(
+            f"columns of a wide panel may only map timestamp, was {others}: the others are stocks"
+        )
     days = _days(table[time], config, rows)
     steps = np.diff(days)
     is_newest_first = bool(len(steps) and (steps < 0).all())
@@ -113,6 +123,8 @@ def _read_wide(table: pd.DataFrame, rows: Rows, config: PanelConfig) -> RawPanel
     symbols = sorted(str(name) for name in table.columns if name != time)
     close = np.stack([_parse_cells(table[name], name, rows) for name in symbols], axis=1)
     has_price = np.isfinite(close).any(axis=1)  # a day without any price is no row of a panel
+    if not has_price.any():
+        raise TollgateError(f"a panel must have prices, was without any in {len(days)} rows")
     kept = np.flatnonzero(has_price)[:: -1 if is_newest_first else 1]
     days, rows, close = days[kept], rows[kept], close[kept]
     sessions, _ = _on_calendar(days, config, rows)
@@ -171,6 +183,10 @@ def _read_long(table: pd.DataFrame, rows: Rows, config: PanelConfig, path: Path)
 
 
 def _require_universe(symbols: tuple[str, ...], path: Path) -> None:
+    if untidy := [name for name in symbols if name != name.strip()]:
+        raise TollgateError(
+            f"symbols in {path.name} must have no space around them, was {untidy[0]!r}"
+        )
     if len(set(symbols)) < len(symbols):
         raise TollgateError(f"{path.name} must name each stock once, was {', '.join(symbols)}")
     if not FEWEST_STOCKS <= len(symbols) <= MOST_STOCKS:
@@ -183,12 +199,13 @@ def _require_universe(symbols: tuple[str, ...], path: Path) -> None:
 def _require_values(raw: RawPanel) -> None:
     """Prices > 0, volumes >= 0, all of them small enough for the device."""
     for name, values in raw.panel.measures.items():
-        lowest_allowed = 0 if name == "volume" else np.nextafter(0, 1)
+        may_be_zero = name in {"volume", "traded_value"}
+        lowest_allowed = 0 if may_be_zero else np.nextafter(0, 1)
         with np.errstate(invalid="ignore"):
             wrong = (values < lowest_allowed) | (values > LARGEST_FLOAT32)
         if wrong.any():
             session, stock = (int(place) for place in np.argwhere(wrong)[0])
-            must = "a finite number >= 0" if name == "volume" else "a finite number > 0"
+            must = "a finite number >= 0" if may_be_zero else "a finite number > 0"
             raise TollgateError(
                 f"panel column {name} must be {must}, was {values[session, stock]} of "
                 f"{raw.panel.symbols[stock]} ({describe_rows(np.unique(raw.rows[wrong]))})"

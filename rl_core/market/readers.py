@@ -125,7 +125,10 @@ def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
         if kind == "csv":
             return _read_csv(path, config.skip_rows)
         if kind == "parquet":
-            table = pd.read_parquet(path).reset_index(drop=True)
+            table = pd.read_parquet(path)
+            if isinstance(table.index, pd.DatetimeIndex):  # else it only counts the rows
+                table = table.reset_index(names=table.index.name or "timestamp")
+            table = table.reset_index(drop=True)
             return table, np.arange(len(table))
         if kind == "duckdb":
             table = _read_duckdb(config, path)

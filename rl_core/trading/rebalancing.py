@@ -14,12 +14,11 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from rl_core.market.panel import FIRST_DAY_NS, NS_PER_DAY
 from rl_core.trading.fills import Number, choose
 
 Array = NDArray[np.float64]
 
-NS_PER_DAY = 86_400_000_000_000
-FIRST_DAY_NS = -70 * 365 * NS_PER_DAY  # 1900: draws are counted from here
 _BEYOND_CAP = 1e6  # finite, since fills choose by products
 
 

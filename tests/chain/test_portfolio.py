@@ -43,7 +43,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """Nine stocks that come and go, with volume, in a shuffled CSV."""
     folder = tmp_path_factory.mktemp("portfolio")
     close = with_comings_and_goings(random_closes(900, 9))
-    panel = panel_of(close, volume=np.full(close.shape, 1e7))
+    panel = panel_of(close, traded_value=np.full(close.shape, 1e9))
     desk = portfolio_desk(
         written(folder, panel, is_wide=False),
         model={"hidden_dim": 16, "head_dim": 8, "gru_layers": 1, "risk_head": True},
@@ -167,8 +167,11 @@ def test_a_wrong_setting_is_one_clear_error(settings: dict[str, Any], message: s
 def test_a_desk_that_asks_for_what_the_panel_has_not_is_told(tmp_path: Path) -> None:
     path = written(tmp_path, panel_of(random_closes(300, 4)))
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"costs": {"impact": "volume_sqrt"}}, "must be known from the column volume"),
-        ({"allocations": {"size": "dollar_volume"}}, "must find the column volume"),
+        ({"costs": {"impact": "volume_sqrt"}}, "must be known from traded_value"),
+        (
+            {"allocations": {"size": "dollar_volume"}},
+            "must find traded_value or volume and unadjusted_close",
+        ),
         ({"allocations": {"regimes": "etf_16"}}, "was without IWM, QQQ, SPY"),
     ]
     for settings, message in cases:

@@ -57,10 +57,12 @@ class Shell:
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
-    def records(self, *arguments: str) -> list[dict[str, Any]]:
+    def menu(self, *arguments: str) -> list[dict[str, Any]]:
         result = self.run(*arguments, "--json")
         assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
+        answer = json.loads(result.stdout)
+        assert "all 20 stocks are still listed" in answer["caveats"][0]
+        return answer["regimes"]
 
     def refused(self, *arguments: str) -> str:
         """The one line of a refusal; nothing may have been written."""
@@ -184,7 +186,7 @@ def test_a_backtest_runs_alone_between_two_dates(shell: Shell, tmp_path: Path) -
 
 
 def test_the_menu_of_a_portfolio_desk_says_what_each_regime_holds_and_costs(shell: Shell) -> None:
-    records = shell.records("regimes", "--desk", "us_portfolio", "--every", "20")
+    records = shell.menu("regimes", "--desk", "us_portfolio", "--every", "20")
     by_name = {record["regime"]: record for record in records}
     assert len(by_name) == 12
     # twenty trades of a twentieth each: 0.03% + 0.025% + 0.01 x sqrt(1/20) = 0.2786%, and the cash
@@ -193,7 +195,7 @@ def test_the_menu_of_a_portfolio_desk_says_what_each_regime_holds_and_costs(shel
     assert by_name["FULL_CASH"]["cost_from_equal_weight"] == pytest.approx(0.002786, rel=1e-3)
     assert by_name["HOLD"]["cost_from_equal_weight"] == 0
     assert by_name["MOMENTUM"]["sharpe"] < by_name["EQUAL_WEIGHT"]["sharpe"]
-    day = shell.records("regimes", "--desk", "us_portfolio", "--date", "2008-10-10")
+    day = shell.menu("regimes", "--desk", "us_portfolio", "--date", "2008-10-10")
     assert next(r for r in day if r["regime"] == "RISK_ON")["stocks"] == 6
     assert "annual_return" not in day[0]
     printed = shell.run("regimes", "--desk", "us_portfolio").stdout

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl_core.backtest.panel_preparation import PanelMarket
+from rl_core.backtest.portfolio_engine import walk_portfolio
 from rl_core.envs.portfolio import PortfolioState, PortfolioWindows
-from rl_core.families.portfolio import PortfolioFamily
+from rl_core.families.portfolio import PortfolioFamily, trade_profits
 from rl_core.features.allocations import FACTOR_REGIMES
 from tests.panels import (
     panel_of,
@@ -169,6 +170,61 @@ def test_the_future_changes_nothing_that_an_account_saw_or_held() -> None:
         if int(state.bar[0]) < 260:
             assert torch.equal(state.equity, other.equity)
             assert torch.equal(state.units, other.units)
+
+
+def three_stocks(last: list[float]) -> PanelMarket:
+    """B leads over 20 sessions until the last close, which is given; there are 212 sessions."""
+    ramp = np.linspace(0, 1, 211)[:, None]
+    close = np.array([100.0, 100.0, 100.0]) * (1 + ramp * np.array([0.1, 0.4, 0.05]))
+    close[::2] *= 1.001
+    return prepared(panel_of(np.vstack([close, last]), ("A", "B", "C")), costs=FREE)
+
+
+@pytest.mark.parametrize("last", [[110.0, 140.0, 105.0], [500.0, 20.0, 105.0]])
+def test_a_trade_is_into_what_was_known_before_its_price(last: list[float]) -> None:
+    """Decided at 210, filled at 211: the close of 211 itself makes A lead, and nobody knew."""
+    market = three_stocks(last)
+    risk_on, names = NAMES.index("RISK_ON"), market.symbols
+    state = act(windows(market, costs=FREE), np.array([[risk_on]]), 210)[-1]
+    assert [names[place] for place in np.flatnonzero(state.units[0])] == ["B"]
+    assert float(state.units[0, 1]) == pytest.approx(1_000_000 / last[1])
+    walk = family(costs=FREE).walk(market, 210, np.array([risk_on, 0], dtype=np.int8), np.ones(2))
+    assert walk.records["momentum_exposure"][1] == (1.0 if last[0] < 500 else -1.0)
+
+
+def test_costs_are_those_of_the_fills_day_and_of_what_was_known_before() -> None:
+    plain = sloping_universe()
+    slippage, impact = np.zeros_like(plain.slippage), np.zeros_like(plain.stock_impact_scale)
+    slippage[211], impact[210] = 0.001, 0.02
+    market = dataclasses.replace(plain, slippage=slippage, stock_impact_scale=impact)
+    costs = {"commission_rate": 0, "half_spread_rate": 0}
+    equal = NAMES.index("EQUAL_WEIGHT")
+    state = act(windows(market, costs=costs), np.array([[equal]]), 210)[-1]
+    assert float(state.equity) == pytest.approx(1_000_000 / (1 + 0.001 + 0.02 * np.sqrt(1 / 4)))
+    walk = family(costs=costs).walk(market, 210, np.array([equal, 0], dtype=np.int8), np.ones(2))
+    assert walk.equity[1] == pytest.approx(float(state.equity), rel=1e-12)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([0, 0, 1, 2, 4, 5]), min_size=3, max_size=40))
+def test_profits_of_trades_add_up_to_what_was_earned(actions: list[int]) -> None:
+    walk = walk_portfolio(
+        MARKET, FIRST, np.array([*actions, 0], dtype=np.int8), FACTOR_REGIMES,
+        family().desk.allocations.portfolios, family().desk.costs.rates, 1e6,
+    )  # fmt: skip
+    held = (walk.units * MARKET.listed.price[FIRST : FIRST + len(actions) + 1]).sum(axis=1) > 0
+    earned = walk.equity[-1] - walk.equity[0]
+    assert trade_profits(walk, held).sum() == pytest.approx(earned, abs=1e-6)
+
+    environment = windows()
+    bar = torch.tensor([FIRST])
+    state = environment.open_accounts(bar, bar + len(actions))
+    told = 0.0
+    for action in actions:
+        result = environment.step(state, torch.tensor([action]), torch.ones(1))
+        told += float(torch.where(result.ledger.closed, result.ledger.trade_pnl, 0.0).sum())
+        state = result.state
+    assert told == pytest.approx(earned, abs=1e-6)
 
 
 def test_a_deep_drawdown_terminates_and_the_reward_is_log_growth_in_percent() -> None:

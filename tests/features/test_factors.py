@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from rl_core.errors import TollgateError
-from rl_core.features.allocations import AllocationConfig, Regime
-from rl_core.features.factors import FACTORS, Factors, compute_factors, pick_size, ranks, top_share
+from rl_core.features.allocations import AllocationConfig, Regime, factor_exposures
+from rl_core.features.factors import (
+    FACTORS,
+    Factors,
+    compute_factors,
+    dollar_volume,
+    listing_age,
+    pick_size,
+    ranks,
+    top_share,
+)
 from rl_core.market.panel import Listing, Panel, listing
 from tests.panels import panel_of, random_closes, with_comings_and_goings
 
@@ -20,7 +29,7 @@ def six_stocks() -> Panel:
     sign = np.where(np.arange(20) % 2 == 0, 1.0, -1.0)[:, None]
     growth = np.cumprod(1 + MEAN + sign * SD, axis=0)
     close = np.vstack([np.full(6, 100.0), 100.0 * growth]).astype(np.float64)
-    return panel_of(close, SYMBOLS, volume=DOLLARS / close)
+    return panel_of(close, SYMBOLS, volume=DOLLARS / close, unadjusted_close=close)
 
 
 def scored(panel: Panel, size: str = "auto") -> tuple[Factors, Listing]:
@@ -93,18 +102,23 @@ def test_the_same_twelve_regimes_fit_any_universe(stocks: int) -> None:
 
 
 def test_a_split_changes_no_adjusted_score() -> None:
-    """When F splits two for one on day 30, its adjusted history halves, and volume doubles."""
+    """F splits two for one, on day 30 or after the last; prices and volumes paid are facts."""
     close = random_closes(60, 6)
     volume = np.full(close.shape, 1e6)
-    before = panel_of(close, SYMBOLS, volume=volume)
-    halved, doubled = close.copy(), volume.copy()
-    halved[:, 5] /= 2
-    doubled[:, 5] *= 2
-    after = panel_of(halved, SYMBOLS, volume=doubled)
+    never = panel_of(close, SYMBOLS, volume=volume, unadjusted_close=close)
+    adjusted = close.copy()
+    adjusted[:, 5] /= 2
+    later = panel_of(adjusted, SYMBOLS, volume=volume, unadjusted_close=close)
+    paid, shares = close.copy(), volume.copy()
+    paid[30:, 5] /= 2
+    shares[30:, 5] *= 2
+    within = panel_of(adjusted, SYMBOLS, volume=shares, unadjusted_close=paid)
     for size in ("dollar_volume", "inverse_growth"):
-        old, new = scored(before, size)[0].scores, scored(after, size)[0].scores
-        for name in FACTORS:
-            assert new[name] == pytest.approx(old[name], rel=1e-12, nan_ok=True)
+        expected = scored(never, size)[0].scores
+        for panel in (later, within):
+            scores = scored(panel, size)[0].scores
+            for name in FACTORS:
+                assert scores[name] == pytest.approx(expected[name], rel=1e-12, nan_ok=True)
 
 
 def test_inverse_price_is_of_the_price_that_was_paid_and_never_of_an_adjusted_one() -> None:
@@ -112,18 +126,49 @@ def test_inverse_price_is_of_the_price_that_was_paid_and_never_of_an_adjusted_on
     with pytest.raises(TollgateError, match="since they know of later splits"):
         pick_size("inverse_price", panel_of(close))
     panel = panel_of(close, unadjusted_close=2 * close)
-    assert pick_size("auto", panel) == "inverse_price"
-    assert scored(panel)[0].scores["size"][-1] == pytest.approx(-np.log(2 * close[-1]))
-    with pytest.raises(TollgateError, match=r"must find the column market_value .* possible here"):
+    assert scored(panel, "inverse_price")[0].scores["size"][-1] == pytest.approx(
+        -np.log(2 * close[-1])
+    )
+    assert pick_size("auto", panel) == "inverse_growth"  # a price is no size: it must be asked for
+    with pytest.raises(TollgateError, match=r"must find market_value in the panel.* possible here"):
         pick_size("market_value", panel)
 
 
-def test_auto_takes_the_best_measure_of_size_that_there_is() -> None:
+def test_auto_takes_the_best_measure_of_size_that_is_known_on_the_day() -> None:
     close = random_closes(30, 3)
     assert pick_size("auto", panel_of(close)) == "inverse_growth"
-    assert pick_size("auto", panel_of(close, volume=close)) == "dollar_volume"
-    panel = panel_of(close, volume=close, market_value=close, unadjusted_close=close)
+    assert pick_size("auto", panel_of(close, volume=close)) == "inverse_growth"  # of what price?
+    paid = panel_of(close, volume=close, unadjusted_close=close)
+    assert pick_size("auto", paid) == "dollar_volume"
+    assert pick_size("auto", panel_of(close, traded_value=close)) == "dollar_volume"
+    panel = panel_of(close, traded_value=close, market_value=close)
     assert pick_size("auto", panel) == "market_value"
+
+
+def test_inverse_growth_is_over_200_sessions_wherever_the_file_begins() -> None:
+    close = random_closes(700, 5)
+    whole, part = (scored(panel_of(each))[0].scores["size"] for each in (close, close[300:]))
+    assert whole[-1] == pytest.approx(-np.log(close[-1] / close[-200]))
+    assert part[200:] == pytest.approx(whole[500:])
+
+
+def test_the_value_traded_of_a_newcomer_is_its_mean_since_it_came() -> None:
+    close = random_closes(60, 4)
+    close[:50, 2] = np.nan
+    panel = panel_of(close, traded_value=np.full(close.shape, 3e6))
+    listed = listing(close, 5)
+    value = dollar_volume(panel, listed, listing_age(listed.is_listed))
+    assert value[50:, 2] == pytest.approx(3e6)
+    assert value[-1] == pytest.approx(3e6)
+
+
+def test_exposures_are_1_for_the_highest_score_and_minus_1_for_the_lowest() -> None:
+    factors, _ = scored(six_stocks())
+    # quality: D 2.0, B 1.6, C 0.67, A 0.5, F -0.2, E -1.0
+    assert factor_exposures(factors)[-1, FACTORS.index("quality")] == pytest.approx(
+        [-0.2, 0.6, 0.2, 1.0, -1.0, -0.6]
+    )
+    assert not factor_exposures(factors)[10].any()  # nothing is known yet
 
 
 def test_a_price_that_never_moves_is_dead_and_not_calm() -> None:
@@ -133,7 +178,7 @@ def test_a_price_that_never_moves_is_dead_and_not_calm() -> None:
     assert np.isnan(factors.scores["low_vol"][-1, 2])
     assert np.isnan(factors.scores["quality"][-1, 2])
     weights = AllocationConfig().weights(factors, listed, "abcd")[-1]
-    assert weights[AllocationConfig().portfolios.index("low_vol"), 2] == 0
+    assert weights[AllocationConfig().portfolios.index("low_vol half"), 2] == 0
 
 
 def test_equal_scores_are_ranked_by_the_alphabet_and_unknown_ones_come_last() -> None:
@@ -171,6 +216,9 @@ def test_hand_written_allocations_need_their_stocks_and_leave_the_rest_in_cash()
     assert len(AllocationConfig(regimes="names_24").menu) == 24
     with pytest.raises(TollgateError, match="was without QQQ"):
         etfs.require_universe(("SPY", "IWM"))
+    named = AllocationConfig(regimes="own", own={"momentum": {"SPY": 1.0}, "equal": {"IWM": 1.0}})
+    assert weights_of(named, panel)["momentum"].tolist() == [0, 0, 1]
+    assert weights_of(named, panel)["equal"].tolist() == [1, 0, 0]
     own = AllocationConfig(regimes="own", own={"HALF": {"SPY": 0.5}})
     assert [regime.meaning for regime in own.menu] == ["keep what is held", "50% SPY, 50% cash"]
 
@@ -183,6 +231,7 @@ def test_hand_written_allocations_need_their_stocks_and_leave_the_rest_in_cash()
         ({"regimes": "own", "own": {"X": {"A": 0.7, "B": 0.4}}}, "sum to <= 1"),
         ({"regimes": "own", "own": {"X": {"A": -0.1}}}, "must be >= 0"),
         ({"regimes": "own", "own": {"HOLD": {"A": 0.1}}}, "names other than HOLD"),
+        ({"regimes": "own", "own": {"momentum half": {"A": 0.1}}}, "names other than HOLD"),
     ],
 )
 def test_impossible_allocations_are_refused(settings: dict[str, object], message: str) -> None:

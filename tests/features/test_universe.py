@@ -56,6 +56,62 @@ def test_breadth_and_trend_by_hand() -> None:
     assert column(features, "momentum_turnover")[-1] == 0.0
 
 
+def test_columns_that_look_back_by_hand() -> None:
+    market = prepared(panel_of(random_closes(320, 5, seed=8)))
+    features, close = market.features, market.bars["close"].to_numpy()
+    growth = close[1:] / close[:-1] - 1
+    assert column(features, "index_return_60")[-1] == pytest.approx(close[-1] / close[-61] - 1)
+    assert column(features, "index_trend_200")[-1] == pytest.approx(
+        np.log(close[-1] / close[-200:].mean()), rel=1e-5
+    )
+    assert column(features, "index_volatility")[-1] == pytest.approx(100 * growth[-20:].std())
+    assert column(features, "volatility_ratio")[-1] == pytest.approx(
+        growth[-20:].std() / growth[-60:].std()
+    )
+    returns = market.listed.price[1:] / market.listed.price[:-1] - 1
+    spread = np.sqrt(((returns - growth[:, None]) ** 2).mean(axis=1))
+    assert column(features, "return_dispersion")[-1] == pytest.approx(100 * spread[-20:].mean())
+    deviations = returns[-20:].std(axis=0)
+    assert column(features, "stock_volatility")[-1] == pytest.approx(100 * deviations.mean())
+    assert column(features, "correlation")[-1] == pytest.approx(
+        growth[-20:].var() / (deviations**2).mean()
+    )
+    momentum = market.listed.price[20:] / market.listed.price[:-20] - 1
+    assert column(features, "momentum_dispersion")[-1] == pytest.approx(momentum[-1].std())
+    assert column(features, "momentum_skew")[-1] == pytest.approx(
+        (momentum[-1].mean() - np.median(momentum[-1])) / momentum[-1].std()
+    )
+    best = [set(np.argsort(-row)[:3]) for row in (momentum[-6], momentum[-1])]
+    assert column(features, "momentum_turnover")[-1] == pytest.approx(len(best[1] - best[0]) / 3)
+
+
+def test_health_falls_with_what_is_missing() -> None:
+    close = random_closes(300, 4)
+    close[280:283, 1] = np.nan
+    health = column(prepared(panel_of(close)).features, "data_health")
+    assert health[270] == 1
+    assert health[285] == pytest.approx(1 - 3 / (24 * 4))
+
+
+def test_features_reach_back_200_sessions_wherever_the_file_begins() -> None:
+    close = with_comings_and_goings(random_closes(800, 8))
+    panel = panel_of(close)
+    late = Panel(panel.ns[300:], panel.session[300:], panel.symbols, {"close": close[300:]})
+    whole, part = prepared(panel).features, prepared(late).features
+    columns = [place for place, name in enumerate(NAMES) if not name.startswith("regime_")]
+    assert part[260:, columns] == pytest.approx(whole[560:, columns], rel=1e-4, abs=1e-5)
+
+
+def test_thresholds_are_fitted_on_the_training_span_alone() -> None:
+    close = random_closes(900, 4)
+    wild = close.copy()
+    wild[640:] *= np.exp(np.random.default_rng(1).normal(0, 0.1, (260, 4)))
+    calm, after = (prepared(panel_of(each)).thresholds for each in (close, wild))
+    assert calm == after
+    wild[300:] *= np.exp(np.random.default_rng(1).normal(0, 0.1, (600, 4)))
+    assert prepared(panel_of(wild)).thresholds != calm
+
+
 @pytest.mark.parametrize("cut", [230, 301, 387])
 def test_the_future_changes_no_feature(cut: int) -> None:
     close = with_comings_and_goings(random_closes(400, 8))
