@@ -109,19 +109,18 @@ def _walk(
         if t + 1 == num_sessions:
             break
         now = t + 1
-        marked, frozen = 0.0, 0.0
+        marked = 0.0
         for s in range(num_stocks):
             if leaves[now, s]:
                 cash += units[s] * price[now, s]
                 units[s] = 0.0
             marked += units[s] * price[now, s]
-            frozen += units[s] * price[now, s] * (1.0 - trades[now, s])
         before = cash + marked
         proceeds, needed, cost, traded = 0.0, 0.0, 0.0, 0.0
         for s in range(num_stocks):
             weight = portfolios[t, portfolio[t], s] * invested[t]
             change[s] = wanted_change(
-                units[s] * price[now, s], weight, before - frozen, 1.0 * trades[now, s],
+                units[s] * price[now, s], weight, before, 1.0 * trades[now, s],
                 1.0 * is_order[t],
             )  # fmt: skip
             rate[s] = cost_rate(change[s], before, slippage[now, s], impact_scale[t, s], rates)

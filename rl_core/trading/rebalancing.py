@@ -97,10 +97,10 @@ class PortfolioCostConfig(BaseModel):
 
 @register_jitable
 def wanted_change(
-    value: Number, weight: Number, investable: Number, can_trade: Number, is_order: Number
+    value: Number, weight: Number, equity: Number, can_trade: Number, is_order: Number
 ) -> Number:
     """Value to buy (> 0) or sell (< 0) of one stock."""
-    return (weight * investable - value) * can_trade * is_order
+    return (weight * equity - value) * can_trade * is_order
 
 
 @register_jitable
@@ -163,7 +163,7 @@ def rebalance(
 ) -> Rebalanced:
     """Trade N accounts into target weights at one close.
 
-    What cannot trade keeps its value, and the weights share the rest of the equity.
+    What cannot trade keeps its value; where it is more than its weight, cash is short for the rest.
 
     Args:
         value: (N, S) held, marked at that close.
@@ -176,8 +176,7 @@ def rebalance(
         rates: the rest of the costs.
     """
     equity = cash + value.sum(-1)
-    investable = equity - (value * (1 - can_trade)).sum(-1)
-    change = wanted_change(value, weight, investable[:, None], can_trade, is_order[:, None])
+    change = wanted_change(value, weight, equity[:, None], can_trade, is_order[:, None])
     rate = cost_rate(change, equity[:, None], slippage, impact_scale, rates)
     buys, sales = change.clip(min=0), (-change).clip(min=0)
     purchase = buy_with(cash + (sales * (1 - rate)).sum(-1), (buys * (1 + rate)).sum(-1))

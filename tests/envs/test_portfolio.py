@@ -154,6 +154,8 @@ def test_a_stock_that_does_not_trade_that_day_is_neither_bought_nor_sold() -> No
     states = act(windows(market, costs=FREE), np.array([[equal], [0], [cash], [cash]]))
     assert states[3].units[0].tolist() == [0, 5000, 0, 0]  # at 213
     assert not states[4].units.any()
+    kept = act(windows(market, costs=FREE), np.array([[equal], [0], [equal]]))[-1]
+    assert kept.units[0].tolist() == [2500, 5000, 12500, 25000]  # it has its weight, like the rest
     late = act(windows(market, costs=FREE), np.array([[0], [0], [equal]]))[-1]
     assert late.units[0].tolist() == [2500, 0, 12500, 25000]
     assert float(late.cash) == 250_000
