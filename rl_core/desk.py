@@ -259,6 +259,18 @@ class PortfolioDesk(DeskConfig):
     costs: PortfolioCostConfig = PortfolioCostConfig()
     account: CashConfig = CashConfig()
     environment: WindowConfig = WindowConfig()
+    dataset: DatasetConfig = DatasetConfig(horizons=("24h", "5d"))
+    splits: SplitConfig = SplitConfig(purge="5d")
+
+    @model_validator(mode="after")
+    def _horizons_are_sessions(self) -> Self:
+        interval = self.bars.interval_ns
+        if any(length_ns(horizon) % interval for horizon in self.dataset.horizons):
+            raise ValueError(
+                "dataset.horizons of a portfolio desk must be whole sessions, such as 24h and 5d, "
+                f"was {self.dataset.horizons}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Self:

@@ -76,7 +76,7 @@ def in_sample_until(desk: DeskConfig, market: PreparedMarket) -> pd.Timestamp:
 def trading_span(
     timestamps: pd.Series, first_bar: int, start: str | None, end: str | None
 ) -> slice:
-    """Bars from `start` to the end of the day `end`, not before the first complete state.
+    """Bars from `start` to the end of the day `end`, as far as their states are complete.
 
     Raises:
         TollgateError: a date that is none, outside the bars, or a span of fewer than two bars.
@@ -86,13 +86,18 @@ def trading_span(
         begin = first if start is None else pd.Timestamp(start, tz="UTC")
         stop = last if end is None else pd.Timestamp(end, tz="UTC")
     except ValueError:
-        raise TollgateError(f"dates must read like 2019-01-31, was {start} and {end}") from None
-    for name, given, moment in (("start", start, begin), ("end", end, stop)):
-        if given is not None and not first.normalize() <= moment <= last:
+        given = " and ".join(date for date in (start, end) if date is not None)
+        raise TollgateError(f"dates must read like 2019-01-31, was {given}") from None
+    for name, given, is_outside in (
+        ("start", start, begin > last), ("end", end, stop < first.normalize()),
+    ):  # fmt: skip
+        if is_outside:
             raise TollgateError(
                 f"{name} date must lie within the bars, {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
                 f"was {given}"
             )
+    if begin > stop:
+        raise TollgateError(f"start date must not be after end date, was {start} and {end}")
     if end is not None and stop == stop.normalize():
         stop += pd.Timedelta(days=1) - pd.Timedelta(1, "ns")
     low = max(int(timestamps.searchsorted(begin)), first_bar)

@@ -89,17 +89,19 @@ def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float
     return False, said, figures
 
 
-def caveats(report: QualityReport) -> list[str]:
+def caveats(report: QualityReport, limits: QualityConfig) -> list[str]:
     """What whoever reads a result on these bars must know."""
-    is_fair, said, _ = survivors_verdict(report)
-    return [] if is_fair else [f"Survivorship: {said}."]
+    refused = [c for c in checks_of(report, limits) if c.is_blocking and not c.passed]
+    said = [f"These bars are refused by {check.name}: {check.detail}." for check in refused]
+    is_fair, who, _ = survivors_verdict(report)
+    return said if is_fair else [*said, f"Survivorship: {who}."]
 
 
 def read_caveats(work: Workplace) -> list[str]:
     """The same of the sealed bars."""
     work.lake.load("bars")
     path = work.lake.path("bars", QUALITY)
-    return caveats(validated(QualityReport, read_json(path), str(path)))
+    return caveats(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
 
 
 def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
@@ -120,9 +122,9 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
     for name, (field, meaning) in ROW_CHECKS.items():
         rows: list[int] = getattr(report, field)
         where = f": {describe_rows(rows)}" if rows else ""
-        if name == "prices_are_adjusted" and rows:
-            where += f" ({', '.join(report.splits[:MOST_NAMED])}): adjust them, or name those that "
-            where += "were no splits in bars.known_moves"
+        if named := report.named.get(field, []):
+            where += f" ({', '.join(named[:MOST_NAMED])}): mend them, or name what is real in "
+            where += "bars.known_moves"
         verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
     verdicts["universe_is_not_of_survivors"] = survivors_verdict(report)
     return [

@@ -4,6 +4,7 @@ import pandas as pd
 
 from rl_core.chain.workplace import BARS, THRESHOLDS, Workplace
 from rl_core.checks import Check
+from rl_core.errors import TollgateError
 from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import (
     action_distribution,
@@ -29,6 +30,7 @@ def build_offline_dataset(work: Workplace) -> Artifact:
         market, split_bars(market.horizon_ns, desk.splits), history, work.family.state,
         work.family.decision_columns, desk.dataset,
     )  # fmt: skip
+    require_rows(dataset, market.first_bar)
     metadata = {
         "rows": len(dataset),
         "actions": action_distribution(dataset["action"], work.family.actions),
@@ -43,6 +45,21 @@ def build_offline_dataset(work: Workplace) -> Artifact:
         write_json(directory / THRESHOLDS, thresholds.model_dump())
         export_npz(dataset, desk.dataset.horizons, directory / "dataset.npz")
     return lake.load("offline_dataset")
+
+
+def require_rows(dataset: pd.DataFrame, warm_up: int) -> None:
+    """Refuse a dataset with nothing to learn from or to be judged by.
+
+    Raises:
+        TollgateError: a split has no rows: the warm-up took them.
+    """
+    for split in ("train", "validation", "test"):
+        if not (dataset["split"] == split).any():
+            raise TollgateError(
+                f"a dataset must have rows in every split, was without {split} rows: the first "
+                f"{warm_up} of {warm_up + len(dataset)} bars fill the longest window, so more bars "
+                "are needed"
+            )
 
 
 def run_checks(work: Workplace) -> list[Check]:

@@ -64,9 +64,9 @@ def predict_latest(
         "stage": chosen,
         "timestamp": str(opened),
         "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
-        "close": float(bars["close"].iloc[-1]),
+        family.price_name: float(bars["close"].iloc[-1]),
         **decision,
-        **family.decision_details(market, account, decision["action"], decision["strength"]),
+        **family.decision_details(market, account, decision["action"], decision["strength"] or 0.0),
     }
 
 

@@ -15,6 +15,12 @@ def link_checks(work: Workplace, link: str) -> list[Check]:
     return import_module(f"rl_core.chain.{link}").run_checks(work)
 
 
+def links_before(link: str) -> Sequence[str]:
+    """The links whose checks stop this one; training and what follows it look at all of them."""
+    known = link in BEFORE_TRAINING
+    return BEFORE_TRAINING[: BEFORE_TRAINING.index(link)] if known else BEFORE_TRAINING
+
+
 def require_sound(work: Workplace, links: Sequence[str] = BEFORE_TRAINING) -> None:
     """Refuse to build on links that Dagster would have stopped at.
 

@@ -108,7 +108,9 @@ def backtest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the ensemble over a desk's bars and compare it with buy and hold, all costs paid.
+    """Run the ensemble over a desk's bars beside buy and hold and the desk's other benchmarks.
+
+    All costs are paid.
 
     Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
     """
@@ -124,8 +126,8 @@ def backtest(
     source = family_of(config).read_source(PROJECT_ROOT)
     result = run_backtest(config, source.checked(), sentiment, start_date, end_date)
     if output is not None:
-        if not output.parent.is_dir():
-            raise TollgateError(f"--output must lie in an existing folder, was {output}")
+        if not output.parent.is_dir() or output.is_dir():
+            raise TollgateError(f"--output must be a file in an existing folder, was {output}")
         result.records.to_parquet(output, index=False)
     records = result.records
     summary = {
@@ -135,7 +137,7 @@ def backtest(
         "end": str(records["timestamp"].iloc[-1]),
         "decisions": len(records),
         "in_sample_until": str(in_sample_until(config, result.market)),
-        "caveats": caveats(source.report),
+        "caveats": caveats(source.report, config.quality),
         "performance": {name: p.model_dump() for name, p in result.performance.items()},
     }
     emit(summary, as_json, show.backtest)
@@ -172,7 +174,11 @@ def regimes(
     source = family.read_source(PROJECT_ROOT)
     market = of_panel(family.prepare(source.checked(), None, None))
     records = regime_table(market, config, date, every)
-    emit({"regimes": records, "caveats": caveats(source.report)}, as_json, show.regimes)
+    emit(
+        {"regimes": records, "caveats": caveats(source.report, config.quality)},
+        as_json,
+        show.regimes,
+    )
 
 
 @app.command()
@@ -189,9 +195,10 @@ def build(
 ) -> None:
     """Build one link of the chain from those before it, as Dagster does.
 
-    Ends with the link's checks; exit 1 if one fails that stops the chain.
+    Refuses to build on a link that a check stopped. Ends with the link's own checks; exit 1 if one
+    fails that stops the chain.
     """
-    from rl_core.chain.soundness import link_checks
+    from rl_core.chain.soundness import link_checks, links_before, require_sound
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
     from rl_core.cli.links import BUILDERS
@@ -199,6 +206,7 @@ def build(
     if link not in BUILDERS:
         raise TollgateError(f"link must be one of {', '.join(BUILDERS)}, was {link}")
     work = Workplace.open(desk)
+    require_sound(work, links_before(link))
     artifact = BUILDERS[link](work)
     emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
     if link == "offline_dataset" and not as_json:
@@ -278,7 +286,8 @@ def predict(
 
     Verifies the hashes of the model before it is loaded. Without options the account that asks has
     nothing but cash. Example: `tollgate predict --desk index_futures --account contracts=1
-    --account entry_price=18000 --account stop_price=17980 --account target_price=18030`
+    --account entry_price=18000 --account stop_price=17980 --account target_price=18030`, or
+    `tollgate predict --desk us_portfolio --account AAPL=0.1 --account sessions_since_order=12`
     """
     from rl_core.chain.prediction import predict_latest
     from rl_core.chain.workplace import Workplace

@@ -16,6 +16,7 @@ from rl_core.registry.store import Version
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 RULES = "rule_violations"
+MOST_NAMED = 10  # stocks in a cell
 AS_PERCENT = {
     "total_return", "annual_return", "annual_volatility", "max_drawdown", "win_rate", "costs_paid",
     "exposure",
@@ -161,9 +162,23 @@ def caveats(said: Sequence[str]) -> None:
         console.print(f"[bold]{caveat}[/bold]", soft_wrap=True)
 
 
+def holdings(weights: Mapping[str, float]) -> str:
+    """Weights in words: stocks that weigh the same stand together."""
+    alike: dict[str, list[str]] = {}
+    for symbol, weight in weights.items():
+        alike.setdefault(percent(weight), []).append(symbol)
+    parts = [
+        f"{', '.join(names[:MOST_NAMED])}{' ...' if len(names) > MOST_NAMED else ''}: {weight} each"
+        for weight, names in alike.items()
+    ]
+    return f"{len(weights)} stocks. {'; '.join(parts)}" if weights else ""
+
+
 def regimes(result: Mapping[str, Any]) -> None:
     """The menu of a portfolio desk."""
-    records: Sequence[Mapping[str, Any]] = result["regimes"]
+    records: list[dict[str, Any]] = [
+        {**each, "weights": holdings(each["weights"])} for each in result["regimes"]
+    ]
     digits = {"cost_from_cash": 3, "cost_from_equal_weight": 3, **dict.fromkeys(AS_PERCENT, 1)}
 
     def part(title: str, names: Sequence[str]) -> None:

@@ -67,22 +67,22 @@ class AllocatorConfig(BaseModel):
 VOTES: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "trend": {
         "far above its mean and rising": ("MOMENTUM", 0.6),
-        "above its mean": ("EQUAL_WEIGHT", 0.8),
-        "near its mean": ("LIGHT_CASH", 0.5),
+        "above its mean": ("EQUAL_WEIGHT", 0.6),
+        "near its mean": ("LIGHT_CASH", 0.9),
         "below its mean": ("DEFENSIVE", 0.8),
         "far below its mean and falling": ("FULL_CASH", 1.0),
     },
     "volatility": {
         "calm": ("MOMENTUM", 0.5),
         "normal": ("EQUAL_WEIGHT", 0.6),
-        "high": ("LOW_VOL", 0.7),
+        "high": ("LOW_VOL", 0.8),
         "high and rising": ("DEFENSIVE", 0.9),
     },
     "breadth": {
-        "broad": ("SIZE_SMALL", 0.6),
+        "broad": ("SIZE_SMALL", 0.7),
         "mixed": ("EQUAL_WEIGHT", 0.6),
-        "narrow": ("QUALITY", 0.7),
-        "hardly any": ("SAFE_QUALITY", 0.8),
+        "narrow": ("QUALITY", 0.8),
+        "hardly any": ("SAFE_QUALITY", 1.0),
     },
 }
 
@@ -111,6 +111,8 @@ class UniverseView:
 
     def likeness(self) -> NDArray[np.int8]:
         """Place on the menu of what looks most like each factor regime, (T, 12)."""
+        if tuple(self.menu) == FACTOR_REGIMES:  # two of them may look alike on a day
+            return np.tile(np.arange(len(self.menu), dtype=np.int8), (len(self.weights), 1))
         own, wanted = self.looks(self.menu), self.looks(FACTOR_REGIMES)
         own[:, [not regime.is_order for regime in self.menu]] = np.inf  # to hold is no portfolio
         distance = [

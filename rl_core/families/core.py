@@ -88,6 +88,11 @@ class Family(Protocol):
         ...
 
     @property
+    def price_name(self) -> str:
+        """What the bars' close is called in an answer."""
+        ...
+
+    @property
     def has_strength(self) -> bool:
         """Does an order say how much?"""
         ...

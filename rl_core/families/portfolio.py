@@ -55,6 +55,11 @@ class PortfolioFamily:
         return tuple(regime.name for regime in self.menu)
 
     @property
+    def price_name(self) -> str:
+        """Of all stocks alike, from 100 at the first session."""
+        return "equal_weight_index"
+
+    @property
     def has_strength(self) -> bool:
         """A regime says it all."""
         return False
@@ -158,7 +163,9 @@ class PortfolioFamily:
         universe, rhythm = of_panel(market), self.desk.ensemble.review_sessions
         span = (first_bar, num_bars)
         single = [
-            self.kept_up(universe, *span, regime, rhythm, f"{regime.name}, chosen in hindsight")
+            self.kept_up(
+                universe, *span, regime, rhythm, f"{regime.name}, best Sharpe in hindsight"
+            )
             for regime in self.menu
             if regime.is_order and regime.invested > 0
         ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.errors import TollgateError, validated
@@ -18,23 +18,26 @@ from rl_core.trading.rebalancing import NEVER_ORDERED, Recent
 class PortfolioAccountNow(BaseModel):
     """What an account says beside its weights: nothing but cash and no history unless told."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    equity: float | None = Field(default=None, gt=0, description="account currency")
+    equity: float | None = Field(default=None, gt=0, le=1e15, description="account currency")
     drawdown: float = Field(default=0.0, ge=0, lt=1)
-    sessions_since_order: float = Field(default=NEVER_ORDERED, ge=0)
-    last_return: FiniteFloat = Field(default=0.0, description="log, of the last session")
-    return_5: FiniteFloat = Field(
-        default=0.0, description="log returns added up, of which a fifth is forgotten each session"
+    sessions_since_order: float = Field(default=NEVER_ORDERED, ge=0, le=NEVER_ORDERED)
+    last_return: float = Field(default=0.0, ge=-10, le=10, description="log, of the last session")
+    return_5: float = Field(
+        default=0.0,
+        ge=-10,
+        le=10,
+        description="log returns added up, of which a fifth is forgotten each session",
     )
-    return_20: FiniteFloat = Field(
-        default=0.0, description="the same, of which a twentieth is forgotten"
+    return_20: float = Field(
+        default=0.0, ge=-10, le=10, description="the same, of which a twentieth is forgotten"
     )
     cost_20: float = Field(
-        default=0.0, ge=0, description="costs as fractions of equity, added up likewise"
+        default=0.0, ge=0, le=10, description="costs as fractions of equity, added up likewise"
     )
     last_cost: float = Field(
-        default=0.0, ge=0, description="of the last order that traded, fraction of equity"
+        default=0.0, ge=0, le=1, description="of the last order that traded, fraction of equity"
     )
 
 

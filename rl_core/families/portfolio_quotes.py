@@ -69,7 +69,8 @@ def order_details(
 
     return {
         "regime": regime.meaning,
-        "weights": {**named(after[0]), "CASH": round(max(float(1 - after.sum()), 0.0), 6)},
+        "weights": named(after[0]),
+        "cash_weight": round(max(float(1 - after.sum()), 0.0), 6),
         "orders": named(filled.value[0] / equity - before[0]),
         "expected_cost": float(filled.cost[0] / equity),
     }

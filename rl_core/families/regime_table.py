@@ -3,7 +3,7 @@
 Shapes: T sessions, S stocks.
 """
 
-from collections.abc import Sequence
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,11 @@ from rl_core.features.allocations import Regime
 from rl_core.features.universe import LONGEST_WINDOW
 from rl_core.market.splits import Split, split_bars
 
-MOST_SHOWN = 3
-
 
 def regime_table(
     market: PanelMarket, desk: PortfolioDesk, day: str | None, every: int | None
 ) -> list[dict[str, Any]]:
-    """One record a regime: meaning, stocks, largest weights, and the cost of entering it.
+    """One record a regime: its meaning, its weights by stock, and the cost of entering it.
 
     Costs are those of an account of the desk's initial cash that holds nothing but cash, or the
     equal-weight portfolio; slippage is taken at its mean. They are fractions of equity, averaged
@@ -63,7 +61,7 @@ def _kept_up(
 
 def _session(market: PanelMarket, day: str) -> slice:
     try:
-        wanted = pd.Timestamp(day).value
+        wanted = pd.Timestamp(dt.date.fromisoformat(day)).value
     except ValueError:
         raise TollgateError(f"--date must read like 2008-10-10, was {day}") from None
     place = int(np.searchsorted(market.ns, wanted))
@@ -88,16 +86,11 @@ def _record(
     return {
         "regime": regime.name,
         "meaning": regime.meaning,
-        "stocks": int((target[-1] > 0).sum()),
-        "largest": largest(market.symbols, target[-1]),
+        "weights": {
+            symbol: float(weight)
+            for symbol, weight in zip(market.symbols, target[-1], strict=True)
+            if weight > 0
+        },
         "cost_from_cash": cost_from(np.zeros_like(equal)),
         "cost_from_equal_weight": cost_from(equal),
     }
-
-
-def largest(symbols: Sequence[str], weights: NDArray[np.float64]) -> str:
-    """The largest weights in words."""
-    order = np.argsort(-weights, kind="stable")[:MOST_SHOWN]
-    shown = [f"{symbols[place]} {weights[place]:.0%}" for place in order if weights[place] > 0]
-    more = int((weights > 0).sum()) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -29,6 +29,11 @@ class SeriesFamily:
         return ACTIONS
 
     @property
+    def price_name(self) -> str:
+        """Of the instrument."""
+        return "close"
+
+    @property
     def has_strength(self) -> bool:
         """How much of the account an order moves."""
         return True

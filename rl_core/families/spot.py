@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class SpotAccountNow(BaseModel):
     """The account that asks: one with nothing but cash, unless told otherwise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     position: float = Field(default=0.0, ge=-1, le=1, description="value held / equity")
     days_since_trade: float = Field(default=NEVER_TRADED_DAYS, ge=0)

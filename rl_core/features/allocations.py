@@ -21,6 +21,7 @@ from rl_core.market.panel import Listing
 Array = NDArray[np.float64]
 Allocations = Mapping[str, Mapping[str, float]]
 
+ROUNDING = 1e-9
 KEEP, CASH = "HOLD", "FULL_CASH"
 HAND_WRITTEN: Mapping[str, Allocations] = {"etf_16": ETF_16, "names_24": NAMES_24}
 
@@ -94,7 +95,10 @@ class AllocationConfig(BaseModel):
             )
         for name, weights in self.own.items():
             if name == KEEP or not name.isidentifier():
-                raise ValueError(f"own allocations must have names other than HOLD, was {name!r}")
+                raise ValueError(
+                    "own allocations must have names of letters, digits and _, other than HOLD, "
+                    f"was {name!r}"
+                )
             total = sum(weights.values())
             if min(weights.values(), default=0.0) < 0 or not total <= 1 + 1e-9:
                 raise ValueError(f"weights of {name} must be >= 0 and sum to <= 1, was {weights}")
@@ -145,7 +149,9 @@ class AllocationConfig(BaseModel):
 def _hand_written(name: str, weights: Mapping[str, float]) -> Regime:
     parts = [f"{weight:.0%} {symbol}" for symbol, weight in weights.items()]
     cash = 1 - sum(weights.values())
-    return Regime(name, name, 1.0, ", ".join([*parts, f"{cash:.0%} cash"] if cash > 0 else parts))
+    return Regime(
+        name, name, 1.0, ", ".join([*parts, f"{cash:.0%} cash"] if cash > ROUNDING else parts)
+    )
 
 
 def _portfolio(name: str, factors: Factors, listed: Listing) -> Array:

@@ -111,9 +111,9 @@ def dollar_volume(panel: Panel, listed: Listing, age: NDArray[np.int64]) -> Arra
         TollgateError: the source does not tell it.
     """
     if "traded_value" in panel.measures:
-        value = panel.measures["traded_value"]
+        value = _last_known(panel.measures["traded_value"])
     elif {"volume", "unadjusted_close"} <= set(panel.measures):
-        value = panel.measures["volume"] * panel.measures["unadjusted_close"]
+        value = _last_known(panel.measures["volume"] * panel.measures["unadjusted_close"])
     else:
         raise TollgateError(
             "the value traded must be known from traded_value, or volume and unadjusted_close, was "

@@ -31,12 +31,19 @@ def assess_panel(raw: RawPanel, config: PanelConfig, limits: QualityConfig) -> Q
     panel, rows = raw.panel, raw.rows
     listed = listing(panel.close, config.delisted_after_sessions)
     move = moves(panel.close, listed)
-    splits = split_suspects(panel, move, config)
+    known = known_moves(panel, config)
+    splits = split_suspects(move) & ~known
     volume = panel.measures.get("volume")
     stale = _stale(panel.close, listed, limits.dead_bars)
 
     def in_file(cells: Flags) -> list[int]:
         return np.unique(rows[cells & (rows >= 0)]).tolist()
+
+    def in_words(cells: Flags) -> list[str]:
+        return [
+            f"{panel.symbols[stock]} {date_of(panel.ns[session])} {move[session, stock]:+.1%}"
+            for session, stock in np.argwhere(cells)
+        ]
 
     left = ~listed.is_listed[-1]
     return QualityReport(
@@ -54,7 +61,7 @@ def assess_panel(raw: RawPanel, config: PanelConfig, limits: QualityConfig) -> Q
         stale_rows=in_file(stale),
         dead_rows=in_file(_dead(move, listed)),
         jump_rows=in_file(np.abs(np.nan_to_num(move)) > limits.jump_return),
-        unit_error_rows=in_file(_unit_errors(panel.close, listed)),
+        unit_error_rows=in_file(_unit_errors(panel.close, listed, known)),
         outside_session_rows=[],
         rolls=0,
         bad_roll_rows=[],
@@ -63,10 +70,10 @@ def assess_panel(raw: RawPanel, config: PanelConfig, limits: QualityConfig) -> Q
         missing_prices=int((listed.is_listed & ~listed.trades).sum()),
         stocks_that_left=[name for name, gone in zip(panel.symbols, left, strict=True) if gone],
         split_rows=in_file(splits),
-        splits=[
-            f"{panel.symbols[stock]} {date_of(panel.ns[session])} {move[session, stock]:+.1%}"
-            for session, stock in np.argwhere(splits)
-        ],
+        named={
+            "split_rows": in_words(splits),
+            "unit_error_rows": in_words(steps_of_ten(panel.close, listed, known) != 0),
+        },
     )
 
 
@@ -77,23 +84,25 @@ def moves(close: Array, listed: Listing) -> Array:
     return np.where(listed.trades & was_listed, close / before - 1, np.nan)
 
 
-def split_suspects(panel: Panel, move: Array, config: PanelConfig) -> Flags:
-    """Moves that look like a split which the prices were not adjusted for, (T, S).
+def known_moves(panel: Panel, config: PanelConfig) -> Flags:
+    """Moves that the desk says are real, (T, S), however they look."""
+    known = np.zeros(panel.close.shape, dtype=bool)
+    for symbol, days in config.known_moves.items():
+        if symbol in panel.symbols:
+            moved = np.isin(panel.ns, [pd.Timestamp(day).value for day in days])
+            known[moved, panel.symbols.index(symbol)] = True
+    return known
 
-    A crash may look alike: the desk names those in `known_moves`.
-    """
+
+def split_suspects(move: Array) -> Flags:
+    """Moves that look like a split which the prices were not adjusted for, (T, S)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.log1p(move)
         common = np.nan_to_num(row_medians(growth))
         own = growth - (common[:, None] if move.shape[1] >= FEWEST_FOR_A_MEDIAN else 0.0)
         ratios = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio >= 2)]))
         nearest = ratios[np.searchsorted((ratios[1:] + ratios[:-1]) / 2, -own)]
-        suspect = np.abs(-own - nearest) < _usual_moves(own)
-    for symbol, days in config.known_moves.items():
-        if symbol in panel.symbols:
-            known = np.isin(panel.ns, [pd.Timestamp(day).value for day in days])
-            suspect[known, panel.symbols.index(symbol)] = False
-    return suspect
+        return np.abs(-own - nearest) < _usual_moves(own)
 
 
 def _usual_moves(own: Array) -> Array:
@@ -148,11 +157,16 @@ def _dead(move: Array, listed: Listing) -> Flags:
     return listed.trades & is_dead[:, None]
 
 
-def _unit_errors(close: Array, listed: Listing) -> Flags:
-    """Prices a power of ten away from most others of the stock, (T, S)."""
+def steps_of_ten(close: Array, listed: Listing, known: Flags) -> Array:
+    """Powers of ten by which each price steps away from the one before, (T, S); mostly 0."""
     steps = np.diff(np.log10(listed.price), axis=0)
     powers = np.where(np.abs(steps - np.round(steps)) < MAX_UNIT_ERROR, np.round(steps), 0)
-    powers[~listed.is_listed[:-1]] = 0  # the placeholder before a first price is no price
-    unit = np.vstack([np.zeros((1, close.shape[1])), np.cumsum(powers, axis=0)])
+    powers[~listed.is_listed[:-1] | known[1:]] = 0  # what stands before a first price is none
+    return np.vstack([np.zeros((1, close.shape[1])), powers])
+
+
+def _unit_errors(close: Array, listed: Listing, known: Flags) -> Flags:
+    """Prices a power of ten away from most others of the stock, (T, S)."""
+    unit = np.cumsum(steps_of_ten(close, listed, known), axis=0)
     unit = np.where(listed.trades, unit, np.nan)
     return listed.trades & (unit != np.nanmedian(unit, axis=0))

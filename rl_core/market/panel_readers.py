@@ -111,6 +111,11 @@ def _read_wide(table: pd.DataFrame, rows: Rows, config: PanelConfig) -> RawPanel
         raise TollgateError(
             f"columns of a wide panel may only map timestamp, was {others}: the others are stocks"
         )
+    if reserved := sorted({"symbol", "open", "high", "low", *MEASURES} & set(table.columns)):
+        raise TollgateError(
+            f"columns of a wide panel must be stocks, was {', '.join(reserved)}: use the long "
+            "layout for more than closes"
+        )
     days = _days(table[time], config, rows)
     steps = np.diff(days)
     is_newest_first = bool(len(steps) and (steps < 0).all())
@@ -118,7 +123,7 @@ def _read_wide(table: pd.DataFrame, rows: Rows, config: PanelConfig) -> RawPanel
         raise TollgateError(
             "rows of a wide panel must be strictly increasing in time, was "
             f"{date_of(days[wrong[0] + 1])} after "
-            f"{date_of(days[wrong[0]])} ({describe_rows(rows[wrong + 1])})"
+            f"{date_of(days[wrong[0]])} ({describe_rows(rows[wrong + 1])}): sort the file by time"
         )
     symbols = sorted(str(name) for name in table.columns if name != time)
     close = np.stack([_parse_cells(table[name], name, rows) for name in symbols], axis=1)
@@ -139,7 +144,7 @@ def _parse_cells(column: pd.Series, symbol: str, rows: Rows) -> NDArray[np.float
     bad = np.flatnonzero(~np.isfinite(numbers) & ~is_empty.to_numpy())
     if len(bad):
         raise TollgateError(
-            f"prices of {symbol} must be finite numbers or empty, was {column.iloc[bad[0]]!r} "
+            f"{symbol} must hold finite numbers or empty cells, was {column.iloc[bad[0]]!r} "
             f"({describe_rows(rows[bad])})"
         )
     return numbers
@@ -174,10 +179,11 @@ def _read_long(table: pd.DataFrame, rows: Rows, config: PanelConfig, path: Path)
         return cells.reshape(len(sessions), len(symbols))
 
     measures = {
-        name: spread(parse_numbers(table[named[name]], name, rows).to_numpy(), np.nan)
-        for name in MEASURES
-        if named[name] in table.columns
+        "close": spread(parse_numbers(table[named["close"]], "close", rows).to_numpy(), np.nan)
     }
+    for name in OPTIONAL_MEASURES:
+        if named[name] in table.columns:
+            measures[name] = spread(_parse_cells(table[named[name]], name, rows), np.nan)
     panel = Panel(np.unique(days), sessions, tuple(map(str, symbols)), measures)
     return RawPanel(panel, spread(rows.astype(np.int64), -1), was_newest_first=False)
 

@@ -73,7 +73,9 @@ class QualityReport(BaseModel):
     missing_prices: int = 0  # of listed stocks
     stocks_that_left: list[str] = []
     split_rows: list[int] = []  # prices that look as if a split had not been adjusted for
-    splits: list[str] = []  # the same in words
+    named: dict[
+        str, list[str]
+    ] = {}  # list of rows -> stock, day and move, where rows say too little
 
 
 def assess_quality(

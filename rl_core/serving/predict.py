@@ -27,14 +27,15 @@ def decide_state(
         memory: (G, 1, D) of a recurrent policy, of the bars before; None is none.
 
     Returns:
-        `action`, `strength` in [0, 1] (0 for HOLD), `probabilities` by action,
+        `action`, `strength` in [0, 1] (0 for HOLD, None where orders have none), `probabilities`
+        by action,
         `predicted_return_<horizon>` as fractions or None, for every horizon of the desk and for 1h
         and 24h, `reasons` for each None, and with a risk head `risk`, the probabilities of low,
         normal and high volatility to come.
     """
     heads = policy.model(torch.from_numpy(state).unsqueeze(0), memory)
     action = most_likely_action(heads)
-    name = policy.spec.actions[int(action.category)]
+    name, strength = policy.spec.actions[int(action.category)], float(action.strength)
     probabilities = heads.logits.softmax(dim=-1)[0].tolist()
     predicted = policy.model.predicted_returns(heads.returns)[0].tolist()
     returns: dict[str, float | None] = {}
@@ -53,9 +54,7 @@ def decide_state(
         )
     return {
         "action": name,
-        "strength": float(action.strength)
-        if heads.strength is not None and name != "HOLD"
-        else 0.0,
+        "strength": None if heads.strength is None else 0.0 if name == "HOLD" else strength,
         "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
         **returns,
         **risk_probabilities(heads),

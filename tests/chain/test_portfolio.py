@@ -59,7 +59,7 @@ def test_every_result_stands_beside_the_universe_itself(work: Workplace) -> None
     assert list(report.performance) == [
         "policy", "teacher", "buy_and_hold", "equal_weight", "best_single_regime",
     ]  # fmt: skip
-    assert report.performance["best_single_regime"].note.endswith("chosen in hindsight")
+    assert report.performance["best_single_regime"].note.endswith("best Sharpe in hindsight")
     assert len(report.actions) == 12
     markdown = work.lake.path("prediction_validation", "report.md").read_text()
     assert "| best single regime (" in markdown
@@ -80,7 +80,7 @@ def test_where_there_is_no_1h_horizon_the_answer_is_null_with_a_reason(work: Wor
     )
     assert isinstance(answer["predicted_return_24h"], float)
     assert isinstance(answer["predicted_return_5d"], float)
-    assert sum(answer["weights"].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(answer["weights"].values()) + answer["cash_weight"] == pytest.approx(1, abs=1e-5)
     assert answer["risk"].keys() == {"low", "normal", "high"}
     json.dumps(answer, allow_nan=False)
 
@@ -154,6 +154,7 @@ def test_survivors_are_named_as_such(work: Workplace, tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"sentiment": {"path": "x.csv"}}, "no sentiment.path"),
+        ({"dataset": {"horizons": ["1h", "24h"]}}, "must be whole sessions"),
         ({"splits": {"purge": "24h"}}, "splits.purge must be at least the longest"),
         ({"bars": {"symbol": "TEST"}}, "must have a path"),
         ({"ensemble": {"near": 0.2}}, "near must be below far"),
@@ -185,4 +186,4 @@ def test_the_packaged_desk_reads_its_sample_without_a_complaint_but_survivorship
     work = Workplace.open(load_desk("us_portfolio"))
     source = work.family.read_source(PROJECT_ROOT)
     assert (source.report.stocks, source.report.rows) == (20, 8313)
-    assert (source.report.missing_bars, source.report.splits) == (0, [])
+    assert (source.report.missing_bars, source.report.split_rows) == (0, [])

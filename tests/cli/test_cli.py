@@ -196,7 +196,7 @@ def test_the_menu_of_a_portfolio_desk_says_what_each_regime_holds_and_costs(shel
     assert by_name["HOLD"]["cost_from_equal_weight"] == 0
     assert by_name["MOMENTUM"]["sharpe"] < by_name["EQUAL_WEIGHT"]["sharpe"]
     day = shell.menu("regimes", "--desk", "us_portfolio", "--date", "2008-10-10")
-    assert next(r for r in day if r["regime"] == "RISK_ON")["stocks"] == 6
+    assert len(next(r for r in day if r["regime"] == "RISK_ON")["weights"]) == 6
     assert "annual_return" not in day[0]
     printed = shell.run("regimes", "--desk", "us_portfolio").stdout
     assert "cost from cash" in printed

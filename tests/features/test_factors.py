@@ -230,8 +230,8 @@ def test_hand_written_allocations_need_their_stocks_and_leave_the_rest_in_cash()
         ({"own": {"X": {"A": 1.0}}}, "own allocations must be given"),
         ({"regimes": "own", "own": {"X": {"A": 0.7, "B": 0.4}}}, "sum to <= 1"),
         ({"regimes": "own", "own": {"X": {"A": -0.1}}}, "must be >= 0"),
-        ({"regimes": "own", "own": {"HOLD": {"A": 0.1}}}, "names other than HOLD"),
-        ({"regimes": "own", "own": {"momentum half": {"A": 0.1}}}, "names other than HOLD"),
+        ({"regimes": "own", "own": {"HOLD": {"A": 0.1}}}, "other than HOLD"),
+        ({"regimes": "own", "own": {"momentum half": {"A": 0.1}}}, "other than HOLD"),
     ],
 )
 def test_impossible_allocations_are_refused(settings: dict[str, object], message: str) -> None:

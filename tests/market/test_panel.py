@@ -84,7 +84,10 @@ def test_a_missing_session_is_a_jump_and_a_gap_in_the_report(tmp_path: Path) -> 
     ("text", "message"),
     [
         (WIDE.replace("01-03", "01-04"), r"must be sessions of XNYS, was 2020-01-04 \(row 3\)"),
-        (WIDE.replace("11,,30", "11,x,30"), r"prices of B must be .* was 'x' \(row 3\)"),
+        (
+            WIDE.replace("11,,30", "11,x,30"),
+            r"B must hold finite numbers or empty cells, was 'x' \(row 3\)",
+        ),
         (WIDE.replace("11,,30", "0,,30"), r"must be a finite number > 0, was 0.0 of A \(row 3\)"),
         (WIDE.replace("11,,30", "1e39,,30"), "must be a finite number > 0"),
         (WIDE.replace("01-06", "01-03"), r"increasing in time, was 2020-01-03 after 2020-01-03"),
@@ -147,15 +150,26 @@ def assessed(panel: Panel, **settings: object) -> QualityReport:
 def test_splits_that_were_not_adjusted_for_are_found_and_known_moves_are_left() -> None:
     close = random_closes(300, 6)
     sound = assessed(panel_of(close))
-    assert (sound.split_rows, sound.splits) == ([], [])
+    assert (sound.split_rows, sound.named["split_rows"]) == ([], [])
     split = close.copy()
     split[100:, 2] /= 2
     split[200:, 4] *= 10
     report = assessed(panel_of(split))
     assert report.split_rows == [100, 200]
-    assert [words.split(" ")[0] for words in report.splits] == ["S002", "S004"]
+    assert [words.split(" ")[0] for words in report.named["split_rows"]] == ["S002", "S004"]
     day = str(np.datetime64(int(days(300)[100]), "ns").astype("datetime64[D]"))
     assert assessed(panel_of(split), known_moves={"S002": [day]}).split_rows == [200]
+
+
+def test_a_fall_by_nine_tenths_is_believed_where_the_desk_says_so() -> None:
+    close = random_closes(300, 6)
+    close[100:, 2] /= 10
+    report = assessed(panel_of(close))
+    assert report.split_rows == [100]
+    assert report.unit_error_rows == list(range(100))
+    day = str(np.datetime64(int(days(300)[100]), "ns").astype("datetime64[D]"))
+    known = assessed(panel_of(close), known_moves={"S002": [day]})
+    assert (known.split_rows, known.unit_error_rows) == ([], [])
 
 
 def test_unit_errors_dead_feeds_and_survivors_are_reported() -> None:
@@ -164,6 +178,7 @@ def test_unit_errors_dead_feeds_and_survivors_are_reported() -> None:
     close[120:124] = close[119]
     report = assessed(panel_of(close))
     assert report.unit_error_rows == [50]
+    assert [words.split(" ")[0] for words in report.named["unit_error_rows"]] == ["S000", "S000"]
     assert report.dead_rows == [120, 121, 122, 123]
     assert report.stocks_that_left == ["S002"]
     assert report.missing_prices > 0
