@@ -23,7 +23,7 @@ demo: install $(DAGSTER_HOME)/dagster.yaml
 	tollgate summary --desk $(DESK)
 
 test: install
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile -m "not slow"
 
 check: install
 	ruff check . && ruff format --check . && pyright && lint-imports
