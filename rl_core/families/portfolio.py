@@ -171,7 +171,7 @@ class PortfolioFamily:
         ]
         return {
             "buy_and_hold": self.kept_up(
-                universe, *span, ALL_ALIKE, num_bars, "equal weight at the start"
+                universe, *span, ALL_ALIKE, None, "equal weight at the start"
             ),
             "equal_weight": self.kept_up(
                 universe, *span, ALL_ALIKE, rhythm, f"every {rhythm} sessions"
@@ -185,12 +185,16 @@ class PortfolioFamily:
         first_bar: int,
         num_bars: int,
         regime: Regime,
-        every: int,
+        every: int | None,
         note: str = "",
     ) -> AccountWalk:
-        """One regime from fresh cash, at once and every so many sessions of the history."""
+        """One regime from fresh cash, at once and then every so many sessions of the history.
+
+        Without `every` it is bought once.
+        """
         session = first_bar + np.arange(num_bars)
-        action = ((session % every == 0) | (session == first_bar)).astype(np.int8)
+        is_due = np.zeros(num_bars, dtype=bool) if every is None else session % every == 0
+        action = (is_due | (session == first_bar)).astype(np.int8)
         return self._walk(market, first_bar, action, (HOLD, regime), note)
 
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
