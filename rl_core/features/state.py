@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rl_core.features.factors import FACTORS
 from rl_core.features.indicators import Indicators
 from rl_core.features.regimes import VOLATILITY_REGIMES
 
@@ -80,7 +81,7 @@ FACTOR_SUMMARIES = (
 UNIVERSE_FEATURES = (
     *(
         Feature(f.name.format(factor), f.low, f.high, f.source.format(factor))
-        for factor in ("momentum", "low_vol", "quality", "size")
+        for factor in FACTORS
         for f in FACTOR_SUMMARIES
     ),
     Feature("above_mean_20", 0.0, 1.0, "share of stocks above their 20-session mean"),
@@ -116,7 +117,7 @@ PORTFOLIO_FEATURES = (
     Feature("cash_weight", 0.0, 1.0, "cash / equity"),
     *(
         Feature(f"{factor}_exposure", -1.0, 1.0, f"weights times the stocks' {factor} rank, -1..1")
-        for factor in ("momentum", "low_vol", "quality", "size")
+        for factor in FACTORS
     ),
     Feature("concentration", 0.0, 1.0, "sum of squared weights"),
     Feature("way_to_equal_weight", 0.0, 1.0, "half the sum of |weight - equal weight|"),

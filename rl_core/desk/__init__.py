@@ -1,0 +1,33 @@
+"""A desk: one trading problem, in one YAML file that holds only what differs from the defaults.
+
+Its `kind` says what is traded and how: `spot`, `futures` or `portfolio`. What the kinds share
+stands in `DeskConfig`, and what only one of them knows in its own class; `rl_core/families` acts on
+it.
+Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
+"""
+
+from rl_core.desk.config import DeskConfig
+from rl_core.desk.files import PROJECT_ROOT, data_root, desk_files, load_desk, load_desks
+from rl_core.desk.kinds import (
+    KINDS,
+    FuturesDesk,
+    PortfolioDesk,
+    SeriesDesk,
+    SpotDesk,
+    parse_desk,
+)
+
+__all__ = [
+    "KINDS",
+    "PROJECT_ROOT",
+    "DeskConfig",
+    "FuturesDesk",
+    "PortfolioDesk",
+    "SeriesDesk",
+    "SpotDesk",
+    "data_root",
+    "desk_files",
+    "load_desk",
+    "load_desks",
+    "parse_desk",
+]
