@@ -4,6 +4,7 @@ The bootstrap then needs one extra forward pass only. An account that breaks a r
 a random bar. Shapes: N environments.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, Self
@@ -15,7 +16,7 @@ from rl_core.envs.core import State, where_ended
 
 
 @dataclass(frozen=True, slots=True)
-class Windows(Generic[State]):
+class Windows(ABC, Generic[State]):
     """The part of a `MarketEnvironment` that is the same whatever is traded."""
 
     starts: Tensor  # (S,) int64 bars from which a whole window lies inside the training span
@@ -76,9 +77,9 @@ class Windows(Generic[State]):
         """Accounts as training begins with them: like any other, unless told otherwise."""
         return self.open_accounts(bar, last_bar)
 
+    @abstractmethod
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> State:
         """New accounts at the closes of some bars (N,), cut off at the closes of others."""
-        raise NotImplementedError
 
     def restart(self, ended: Tensor, state: State, fresh: State) -> State:
         """Account by account, the fresh state or the old one."""

@@ -1,12 +1,17 @@
 """A small market with a known truth, and ways to train on it. Shapes: B bars."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
 
 from rl_core.backtest.engine import AccountConfig
 from rl_core.envs.config import FuturesEnvConfig, WindowConfig
 from rl_core.envs.core import allowed_starts
 from rl_core.envs.futures import FuturesState
+from rl_core.envs.portfolio import PortfolioState
 from rl_core.envs.spot import SpotMarket, SpotParams, SpotState, SpotWindows
+from rl_core.families.portfolio import PortfolioFamily
 from rl_core.models.actor_critic import ActorCritic
 from rl_core.models.config import ModelConfig
 from rl_core.runtime.distributed import ONE_PROCESS
@@ -19,6 +24,7 @@ from rl_core.training.rollout import collect_rollout
 from rl_core.training.setup import Problem, Training, prepare_training
 from rl_core.training.tracker import TradeSummary
 from rl_core.training.update import ReturnTargets
+from tests import panels
 from tests.envs.futures_market import episodes, future_bars, prepared
 
 CHEAP = CostRates(
@@ -91,10 +97,29 @@ def future_problem() -> Problem[FuturesState]:
     return Problem(environment, ReturnTargets(("1h", "24h"), targets), 50_000.0, rising)
 
 
-def new_model(config: ModelConfig = SMALL, observation_size: int = 34) -> ActorCritic:
+def portfolio_problem() -> Problem[PortfolioState]:
+    """Nine stocks that come and go, and twelve regimes without a strength."""
+    market = panels.prepared(panels.panel_of(panels.with_comings_and_goings(
+        panels.random_closes(320, 9)
+    )))  # fmt: skip
+    family = PortfolioFamily(panels.portfolio_desk(Path("none.parquet")))
+    environment = family.training_environment(
+        market, np.arange(205, 319), CONFIG.rollout_steps, torch.device("cpu")
+    )
+    targets = torch.randn(320, 2, generator=torch.Generator().manual_seed(4))
+    return Problem(environment, ReturnTargets(("24h", "5d"), targets), 1e6, rising)
+
+
+def new_model(
+    config: ModelConfig = SMALL,
+    observation_size: int = 34,
+    num_actions: int = 3,
+    *,
+    has_strength: bool = True,
+) -> ActorCritic:
     """The same weights every time."""
     torch.manual_seed(0)
-    return ActorCritic(observation_size, 3, 2, config)
+    return ActorCritic(observation_size, num_actions, 2, config, has_strength=has_strength)
 
 
 def train(

@@ -25,6 +25,7 @@ from tests.training.problems import (
     Silent,
     future_problem,
     new_model,
+    portfolio_problem,
     problem,
 )
 
@@ -51,13 +52,15 @@ class NoHostSync(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("of", "observation_size"), [(problem, 34), (future_problem, 45)], ids=["spot", "futures"]
+    ("of", "sizes"),
+    [(problem, (34, 3)), (future_problem, (45, 3)), (portfolio_problem, (64, 12))],
+    ids=["spot", "futures", "portfolio"],
 )
 @pytest.mark.parametrize("shape", [SMALL, RECURRENT])
 def test_a_rollout_and_its_updates_never_ask_for_a_value(
-    shape: ModelConfig, of: Callable[[], Problem[Any]], observation_size: int
+    shape: ModelConfig, of: Callable[[], Problem[Any]], sizes: tuple[int, int]
 ) -> None:
-    model, rules = new_model(shape, observation_size), len(of().environment.rules)
+    model, rules = new_model(shape, *sizes, has_strength=sizes[1] == 3), len(of().environment.rules)
     learner = new_learner(model, CONFIG, {}, num_rules=rules)
     training = prepare_training(learner, of(), CONFIG, Silent(), ONE_PROCESS)
     log = UpdateLog.empty()
