@@ -96,20 +96,19 @@ def unvalidated(model: ActorCritic, iteration: int) -> Validation:
 
 def futures_environment() -> Environment[Any]:
     """The futures desk's own training environment, on its simulated bars."""
-    desk = load_desk("index_futures")
-    bars = family_of(desk).read_source(PROJECT_ROOT).checked()
-    train = slice(0, market.BARS)
-    family = family_of(desk)
-    prepared = family.prepare(bars, None, None)
-    kept = np.arange(len(bars))[train][prepared.first_bar :]
-    return family.training_environment(prepared, kept, market.WINDOW, CPU)
+    return desk_environment("index_futures")
 
 
 def portfolio_environment() -> Environment[Any]:
     """The portfolio desk's own training environment, on its 20 stocks."""
-    family = family_of(load_desk("us_portfolio"))
+    return desk_environment("us_portfolio")
+
+
+def desk_environment(name: str) -> Environment[Any]:
+    """A desk's training environment on as many of its bars as the peers' market has."""
+    family = family_of(load_desk(name))
     prepared = family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None)
-    kept = np.arange(prepared.first_bar, len(prepared.bars))
+    kept = np.arange(prepared.first_bar, min(len(prepared.bars), market.BARS))
     return family.training_environment(prepared, kept, market.WINDOW, CPU)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +60,24 @@ def test_parquet_reads_like_csv_and_newest_first_is_turned_round(tmp_path: Path)
     raw = read_panel(config, tmp_path)
     assert raw.was_newest_first
     assert np.array_equal(raw.panel.close, CLOSES, equal_nan=True)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_a_duckdb_table_and_a_parquet_with_its_dates_in_the_index_are_read(
+    tmp_path: Path, *, is_long: bool
+) -> None:
+    panel = panel_of(with_comings_and_goings(random_closes(60, 6)))
+    table = pd.DataFrame(panel.close, columns=list(panel.symbols))
+    table.insert(0, "timestamp", pd.to_datetime(panel.ns))
+    table.set_index("timestamp").to_parquet(tmp_path / "panel.parquet")
+    if is_long:
+        table = panel.to_frame().drop(columns="session").astype({"symbol": str})
+    with duckdb.connect(str(tmp_path / "panel.duckdb")) as connection:
+        connection.register("prices", table)
+        connection.execute("CREATE TABLE prices_stored AS SELECT * FROM prices")
+    for settings in ({"path": "panel.duckdb", "table": "prices_stored"}, {"path": "panel.parquet"}):
+        raw = read_panel(PanelConfig.model_validate({**settings, "symbol": "TEST"}), tmp_path)
+        assert np.array_equal(raw.panel.close, panel.close, equal_nan=True)
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "America/New_York"])
