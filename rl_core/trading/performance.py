@@ -8,10 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.stats import kurtosis, norm, skew
 
 from rl_core.trading.costs import NS_PER_YEAR
 
 Array = NDArray[np.float64]
+
+CONFIDENCE = 0.95
 
 
 class Performance(BaseModel):
@@ -23,7 +26,9 @@ class Performance(BaseModel):
     annual_return: float | None
     annual_volatility: float
     sharpe: float | None  # annual, no risk-free rate
-    sharpe_standard_error: float | None  # annual, as if returns were independent: Lo 2002, eq. 9
+    sharpe_standard_error: float | None  # annual, by the returns' skewness and kurtosis
+    sharpe_low: float | None = None  # ends of the 95% interval, annual: by that error, or by the
+    sharpe_high: float | None = None  # gate's bootstrap, which knows of autocorrelation
     sortino: float | None
     max_drawdown: float  # 0..1, fraction of peak equity
     round_trips: int
@@ -34,6 +39,36 @@ class Performance(BaseModel):
     exposure: float  # share of bars with a position
     rule_violations: dict[str, int] = {}  # by rule, where the account has a rulebook
     note: str = ""  # what it is, where its name does not say so
+
+
+def sharpe_standard_error(
+    sharpe: float, observations: int, skewness: float = 0.0, kurtosis_: float = 3.0
+) -> float:
+    """Standard error of a Sharpe ratio per bar, as if returns were independent.
+
+    Args:
+        sharpe: per bar.
+        observations: T returns.
+        skewness: of the returns; 0 if normal.
+        kurtosis_: of the returns; 3 if normal.
+
+    Source: Mertens (2002); with 0 and 3 it is Lo (2002), eq. 9.
+    """
+    variance = 1 - skewness * sharpe + (kurtosis_ - 1) / 4 * sharpe**2
+    return float(np.sqrt(max(variance, 0.0) / max(observations - 1, 1)))
+
+
+def sharpe_error_of(returns: Array, sharpe: float) -> float:
+    """The same for returns (T,) that vary."""
+    return sharpe_standard_error(
+        sharpe, len(returns), float(skew(returns)), float(kurtosis(returns, fisher=False))
+    )
+
+
+def around(value: float, error: float) -> tuple[float, float]:
+    """Ends of a 95% interval by the normal distribution."""
+    half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
+    return value - half, value + half
 
 
 def summarise(
@@ -65,18 +100,21 @@ def summarise(
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2)))
     mean = float(returns.mean())
     sharpe = _ratio(mean, volatility)
+    annual = np.sqrt(per_year)
+    error = None if sharpe is None else sharpe_error_of(returns, sharpe) * annual
+    low, high = (None, None) if sharpe is None or error is None else around(sharpe * annual, error)
     growth = float(equity[-1] / equity[0])
     profits = trade_profits
     gross_profit, gross_loss = float(profits[profits > 0].sum()), -float(profits[profits < 0].sum())
     return Performance(
         total_return=growth - 1,
         annual_return=_annual_return(growth, years),
-        annual_volatility=volatility * np.sqrt(per_year),
-        sharpe=None if sharpe is None else sharpe * np.sqrt(per_year),
-        sharpe_standard_error=(
-            None if sharpe is None else np.sqrt((1 + sharpe**2 / 2) / len(returns) * per_year)
-        ),
-        sortino=_ratio(mean * np.sqrt(per_year), downside),
+        annual_volatility=volatility * annual,
+        sharpe=None if sharpe is None else sharpe * annual,
+        sharpe_standard_error=error,
+        sharpe_low=low,
+        sharpe_high=high,
+        sortino=_ratio(mean * annual, downside),
         max_drawdown=float((1 - equity / np.maximum.accumulate(equity)).max()),
         round_trips=len(profits),
         win_rate=float((profits > 0).mean()) if len(profits) else None,

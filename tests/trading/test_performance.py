@@ -25,8 +25,10 @@ def test_two_years_of_yearly_bars() -> None:
     assert result.annual_return == pytest.approx(np.sqrt(1.2) - 1)
     assert result.annual_volatility == pytest.approx(0.35)  # returns +50%, -20%: sd 35%
     assert result.sharpe == pytest.approx(0.15 / 0.35)
-    # Lo 2002: sqrt((1 + SR^2 / 2) / T) with T = 2 yearly returns
-    assert result.sharpe_standard_error == pytest.approx(np.sqrt((1 + (0.15 / 0.35) ** 2 / 2) / 2))
+    # two returns have skewness 0 and kurtosis 1: (1 - 0 + 0 x SR^2) / (2 - 1)
+    assert result.sharpe_standard_error == pytest.approx(1.0)
+    assert result.sharpe_low == pytest.approx(0.15 / 0.35 - 1.959964)
+    assert result.sharpe_high == pytest.approx(0.15 / 0.35 + 1.959964)
     assert result.sortino == pytest.approx(0.15 / np.sqrt(0.2**2 / 2))
     assert result.max_drawdown == pytest.approx(0.2)
     assert result.annual_turnover == pytest.approx(100 / (370 / 3) / 2)
