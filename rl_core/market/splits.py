@@ -1,6 +1,7 @@
-"""Chronological train, validation and test spans with a purge between them. Shapes: B bars."""
+"""Train, validation and test spans with a purge between them. Shapes: B bars."""
 
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,16 @@ class Split(IntEnum):
     PURGED = 3
 
 
+class BarSpan(BaseModel):
+    """Bars that belong to one part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: Split
+    first: int = Field(ge=0)
+    last: int = Field(ge=0, description="included")
+
+
 class SplitConfig(BaseModel):
     """Shares of the bars by time; the rest, after train and validation, is test."""
 
@@ -27,6 +38,10 @@ class SplitConfig(BaseModel):
     train_fraction: float = Field(default=0.70, gt=0, lt=1)
     validation_fraction: float = Field(default=0.15, gt=0, lt=1)
     purge: str = Field(default="24h", description="dropped before each border; >= longest horizon")
+    embargo: str = Field(default="0h", description="kept free at each border besides the purge")
+    spans: tuple[BarSpan, ...] = Field(
+        default=(), description="of a fold of walk-forward, in order; they beat the shares"
+    )
 
     @model_validator(mode="after")
     def _leaves_a_test_span(self) -> "SplitConfig":
@@ -41,7 +56,9 @@ class SplitConfig(BaseModel):
 def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
     """Split of each bar, (B,).
 
-    A bar is purged when a target as long as the purge would reach into the next span.
+    At each border the rows of the part that is less precious give way, training rows first and test
+    rows never: those before it whose target, as long as the purge, reaches into the next span, and
+    those after it that a target of the span before still covers.
 
     Args:
         ns: (B,) strictly increasing timestamps in nanoseconds.
@@ -50,17 +67,23 @@ def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
     Raises:
         TollgateError: a span would be empty.
     """
-    borders = [
-        int(len(ns) * config.train_fraction),
-        int(len(ns) * (config.train_fraction + config.validation_fraction)),
-    ]
-    split = np.full(len(ns), Split.TEST, dtype=np.int8)
-    split[: borders[1]] = Split.VALIDATION
-    split[: borders[0]] = Split.TRAIN
-    purge_ns = length_ns(config.purge)
-    for border in borders:
-        next_span = ns[min(border, len(ns) - 1)]
-        split[(ns < next_span) & (ns + purge_ns >= next_span)] = Split.PURGED
+    split = np.full(len(ns), Split.PURGED, dtype=np.int8)
+    spans = config.spans or _by_shares(len(ns), config)
+    for span in spans:
+        split[span.first : span.last + 1] = span.part
+    gap_ns = length_ns(config.purge) + length_ns(config.embargo)
+    for before, after in pairwise(spans):
+        if before.part == after.part:
+            continue
+        end, start = ns[min(before.last, len(ns) - 1)], ns[min(after.first, len(ns) - 1)]
+        gives_way, rows = (
+            (before, ns + gap_ns >= start)
+            if before.part < after.part
+            else (after, ns <= end + gap_ns)
+        )
+        inside = np.arange(len(ns))
+        inside = (inside >= gives_way.first) & (inside <= gives_way.last)
+        split[inside & rows] = Split.PURGED
     for part in (Split.TRAIN, Split.VALIDATION, Split.TEST):
         if not (split == part).any():
             raise TollgateError(
@@ -68,3 +91,17 @@ def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
                 f"with a purge of {config.purge}"
             )
     return split
+
+
+def _by_shares(num_bars: int, config: SplitConfig) -> tuple[BarSpan, ...]:
+    borders = [
+        0,
+        int(num_bars * config.train_fraction),
+        int(num_bars * (config.train_fraction + config.validation_fraction)),
+        num_bars,
+    ]
+    parts = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    return tuple(
+        BarSpan(part=part, first=first, last=max(end - 1, 0))
+        for part, (first, end) in zip(parts, pairwise(borders), strict=True)
+    )

@@ -18,6 +18,7 @@ from rl_core.checks import Check
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import CONTRACT, continuous_prices
 from rl_core.market.source import length_ns
+from rl_core.market.splits import Split
 from rl_core.offline.dataset import DatasetConfig
 
 CHECK_NAMES = {  # name -> is it blocking?
@@ -28,6 +29,7 @@ CHECK_NAMES = {  # name -> is it blocking?
     "moments_match_the_bars": False,
     "targets_agree_with_prices_in_sql": True,
     "no_feature_sees_the_future": True,
+    "no_label_reaches_another_split": True,
 }
 
 
@@ -70,7 +72,45 @@ def validate_dataset(
         check_moments(targets, market, config),
         check_sql(dataset_path, bars_path, config.horizons, source.prices_sql),
         check_lookahead(dataset, source, market, config),
+        check_overlap(dataset, config.horizons),
     ]
+
+
+def check_overlap(dataset: pd.DataFrame, horizons: tuple[str, ...]) -> Check:
+    """No target of one split is still open when another split begins."""
+    reaching = overlapping_rows(
+        dataset["clock"].to_numpy(np.int64),
+        dataset["split"].cat.codes.to_numpy().astype(np.int8),
+        max(length_ns(horizon) for horizon in horizons),
+    )
+    name = "no_label_reaches_another_split"
+    return Check(
+        name=name,
+        passed=not len(reaching),
+        is_blocking=CHECK_NAMES[name],
+        detail=f"{len(reaching)} rows: {describe_rows(reaching)}"
+        if len(reaching)
+        else "0 rows whose longest target ends in another split",
+        figures={"rows": len(reaching)},
+    )
+
+
+def overlapping_rows(
+    clock_ns: NDArray[np.int64], split: NDArray[np.int8], longest_ns: int
+) -> NDArray[np.int64]:
+    """Rows (K,) whose target ends at or after the next row of another split; purged ones do not.
+
+    Args:
+        clock_ns: (N,) increasing, as horizons count time.
+        split: (N,) Split; PURGED belongs to none.
+        longest_ns: the longest horizon.
+    """
+    used = np.flatnonzero(split != Split.PURGED)
+    clock, part = clock_ns[used], split[used]
+    begins = np.append(np.flatnonzero(part[1:] != part[:-1]) + 1, len(part))
+    following = begins[np.searchsorted(begins, np.arange(len(part)), side="right")]
+    starts = np.append(clock, np.iinfo(np.int64).max)
+    return used[clock + longest_ns >= starts[following]]
 
 
 def _check(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
