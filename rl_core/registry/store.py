@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from rl_core.checks import Check
 from rl_core.errors import TollgateError, validated
 from rl_core.runtime.files import (
+    json_text,
     new_directory,
     read_json,
     sha256_file,
+    sha256_text,
     write_json,
     write_json_atomically,
 )
@@ -26,6 +28,7 @@ Stage = Literal["shadow", "champion"]
 STAGES: tuple[Stage, ...] = ("champion", "shadow")
 MANIFEST = "manifest.json"
 INDEX = "versions.json"
+BEFORE = "/before"  # ends the name of a manifest's hash from before a promotion under way
 
 
 class DataSpan(BaseModel):
@@ -38,6 +41,17 @@ class DataSpan(BaseModel):
     bars: int
     market: str = ""  # the symbol, and whether it is simulated
     content: str  # SHA-256
+
+
+class Promotion(BaseModel):
+    """A person's decision that a version be champion, whatever the gate found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str
+    by: str  # account name of whoever gave the command
+    promoted_at: str
+    unmet: list[str]  # checks that it had not passed
 
 
 class Ancestor(BaseModel):
@@ -65,6 +79,8 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     checks: list[Check]
     config: dict[str, Any]  # the desk as resolved
+    intervals: dict[str, Any] = {}  # horizon -> how wide the interval beside a prediction is
+    promotions: list[Promotion] = []  # by hand; the only thing that is ever added
 
 
 class Version(BaseModel):
@@ -84,15 +100,19 @@ class ModelStore:
         self.directory = root / "models" / desk
 
     def publish(
-        self, source: Path, files: Mapping[str, str], manifest: Manifest, card: str
+        self,
+        source: Path,
+        files: Mapping[str, str],
+        manifest: Manifest,
+        documents: Mapping[str, str | bytes],
     ) -> Version:
-        """Copy files into a new version with its manifest and model card; no pointer moves.
+        """Copy files into a new version with its manifest and documents; no pointer moves.
 
         Args:
             source: where the files lie.
             files: name -> the SHA-256 that was judged.
             manifest: of the version; the hashes of its files are added here.
-            card: Markdown.
+            documents: name -> content, the model card among them.
 
         Raises:
             TollgateError: the version exists, or a copied file is not the one that was judged.
@@ -108,7 +128,9 @@ class ModelStore:
                         f"{source / name} must be the file that was judged, SHA-256 "
                         f"{expected[:12]}, was {actual[:12]}"
                     )
-            (directory / "model_card.md").write_text(card)
+            for name, content in documents.items():
+                raw = content.encode() if isinstance(content, str) else content
+                (directory / name).write_bytes(raw)
             hashes = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
             sealed = manifest.model_copy(update={"files": hashes})
             write_json(directory / MANIFEST, sealed.model_dump(mode="json"))
@@ -122,6 +144,30 @@ class ModelStore:
         """Version -> SHA-256 of its manifest, as it was published."""
         path = self.directory / INDEX
         return read_json(path) if path.is_file() else {}
+
+    def promote(self, name: str, promotion: Promotion) -> Version:
+        """Write a promotion into a version's manifest, for good, and make it champion.
+
+        Both hashes of the manifest are in the index while it is replaced, so that a crash leaves a
+        version that can be read.
+
+        Raises:
+            TollgateError: the version is missing or was changed.
+        """
+        version = self.version(name)
+        manifest = version.manifest.model_copy(
+            update={"promotions": [*version.manifest.promotions, promotion]}
+        )
+        path = version.directory / MANIFEST
+        value = manifest.model_dump(mode="json")
+        index = {k: v for k, v in self.index().items() if k != name + BEFORE}
+        now = index | {name: sha256_text(json_text(value)), name + BEFORE: sha256_file(path)}
+        write_json_atomically(self.directory / INDEX, now)
+        write_json_atomically(path, value)
+        now.pop(name + BEFORE)
+        write_json_atomically(self.directory / INDEX, now)
+        self.point("champion", name)
+        return self.version(name)
 
     def point(self, stage: Stage, version: str) -> None:
         """Make a verified version the one that a stage serves."""
@@ -142,10 +188,10 @@ class ModelStore:
         path = directory / MANIFEST
         manifest = validated(Manifest, read_json(path), str(path))
         actual = sha256_file(directory / MANIFEST)
-        if actual != self.index().get(name) or (manifest.desk, manifest.version) != (
-            self.desk,
-            name,
-        ):
+        index = self.index()
+        if actual not in (index.get(name), index.get(name + BEFORE)) or (
+            manifest.desk, manifest.version,
+        ) != (self.desk, name):  # fmt: skip
             raise TollgateError(
                 f"{directory / MANIFEST} must be as it was deployed, was changed since "
                 f"(SHA-256 now {actual[:12]})"

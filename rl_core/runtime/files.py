@@ -25,14 +25,24 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def sha256_text(text: str) -> str:
+    """SHA-256 of what a file with this text has, hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_text(value: Any) -> str:
+    """JSON that people can read; not-a-number is an error, for no parser knows it."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that people can read; not-a-number is an error, for no parser knows it."""
-    path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write JSON that people can read."""
+    path.write_text(json_text(value))
 
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """Replace a JSON file so that a reader, or a crash, sees the old or the new one whole."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    text = json_text(value)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("w") as file:

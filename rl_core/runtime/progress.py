@@ -5,12 +5,21 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from rl_core.errors import TollgateError
 
@@ -41,6 +50,27 @@ class Reporter:
             self._pipes.report_asset_materialization(
                 metadata={**flat(metadata), **pictures}, data_version=data_version
             )
+
+
+@contextmanager
+def counter(title: str) -> Generator[Callable[[str, int, int], None]]:
+    """Counts long work on standard error: a bar in a terminal, now and then a line elsewhere."""
+    if sys.stderr.isatty():
+        with Progress(
+            TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn(), TextColumn("{task.description}"), console=Console(stderr=True),
+        ) as bar:  # fmt: skip
+            task = bar.add_task("", total=None)
+            yield lambda what, done, total: bar.update(
+                task, description=what, completed=done, total=total
+            )
+        return
+
+    def line(what: str, done: int, total: int) -> None:
+        if done == total or done % max(total // 20, 1) == 0:
+            print(f"{title}: {done} of {total} ({what})", file=sys.stderr, flush=True)
+
+    yield line
 
 
 def inline_image(path: Path) -> str:

@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> ModelStore:
     (tmp_path / "source" / "policy.safetensors").write_bytes(b"weights")
     store = ModelStore(tmp_path, "small")
     for version in ("v1", "v2"):
-        store.publish(tmp_path / "source", JUDGED, manifest(version), "# card")
+        store.publish(tmp_path / "source", JUDGED, manifest(version), {"model_card.md": "# card"})
     store.point("shadow", "v1")
     return store
 
@@ -55,7 +55,7 @@ def test_rolling_forward_and_back_moves_the_pointer_only(store: ModelStore) -> N
 
 def test_a_version_is_never_written_twice(store: ModelStore, tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match="a version is immutable, was there already"):
-        store.publish(tmp_path / "source", JUDGED, manifest("v1"), "# other")
+        store.publish(tmp_path / "source", JUDGED, manifest("v1"), {"model_card.md": "# other"})
 
 
 def test_without_a_pointer_or_with_a_foreign_name_there_is_no_model(
@@ -111,7 +111,7 @@ def test_a_file_that_is_not_the_judged_one_is_not_published(
 ) -> None:
     (tmp_path / "source" / "policy.safetensors").write_bytes(b"trained again")
     with pytest.raises(TollgateError, match="must be the file that was judged"):
-        store.publish(tmp_path / "source", JUDGED, manifest("v3"), "# card")
+        store.publish(tmp_path / "source", JUDGED, manifest("v3"), {"model_card.md": "# card"})
     assert store.versions() == ["v1", "v2"]
 
 

@@ -1,0 +1,90 @@
+"""The ledger of trials: every policy that was ever trained for a desk, good or bad.
+
+    data/trials/<desk>/<policy>.json
+
+Whoever tries often enough finds something that looks good; the gate deflates a Sharpe ratio by how
+often this desk has tried. A policy that is trained again to the same weights is the same trial.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from rl_core.errors import validated
+from rl_core.runtime.files import read_json, write_json_atomically
+
+NAME_LENGTH = 16
+
+
+class Trial(BaseModel):
+    """One training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str  # content hash of `ppo_policy`
+    made_at: str
+    seeds: int  # clones that were trained to pick one from
+    settings: str  # SHA-256 of what the learners were told
+    dataset: str  # content hash of `offline_dataset`: trials of one have the same validation bars
+    validation_sharpe: float | None  # annual
+    test_sharpe: float | None = None  # annual; None until a gate has judged it
+    candidates: tuple[tuple[float, ...], ...]  # validation returns of each that was validated
+
+
+class TrialLedger:
+    """The trials of one desk."""
+
+    def __init__(self, root: Path, desk: str) -> None:
+        self.directory = root / "trials" / desk
+
+    def record(self, trial: Trial) -> None:
+        """Write a trial down, unless it is known."""
+        path = self._path(trial.policy)
+        if not path.is_file():
+            write_json_atomically(path, trial.model_dump(mode="json"))
+
+    def judged(self, policy: str, test_sharpe: float | None) -> None:
+        """Note what the gate found of a trial."""
+        path = self._path(policy)
+        if path.is_file():
+            trial = validated(Trial, read_json(path), str(path))
+            known = trial.model_copy(update={"test_sharpe": test_sharpe})
+            write_json_atomically(path, known.model_dump(mode="json"))
+
+    def trials(self) -> list[Trial]:
+        """All of them, in the order of their names."""
+        paths = sorted(self.directory.glob("*.json")) if self.directory.is_dir() else []
+        return [validated(Trial, read_json(path), str(path)) for path in paths]
+
+    def _path(self, policy: str) -> Path:
+        return self.directory / f"{policy[:NAME_LENGTH]}.json"
+
+
+def number_of(trials: Sequence[Trial]) -> int:
+    """How many policies were trained: each seed is one; at least the one that asks."""
+    return max(sum(trial.seeds for trial in trials), 1)
+
+
+def variance_of(trials: Sequence[Trial]) -> float:
+    """Variance of the trials' annual Sharpe ratios: on test where judged, else on validation."""
+    found = [
+        sharpe
+        for trial in trials
+        if (sharpe := trial.validation_sharpe if trial.test_sharpe is None else trial.test_sharpe)
+        is not None
+    ]
+    return float(np.var(found, ddof=1)) if len(found) > 1 else 0.0
+
+
+def candidates_of(trials: Sequence[Trial], dataset: str) -> np.ndarray | None:
+    """Validation returns (T, N) of all candidates of all trials on one dataset."""
+    columns = [
+        column
+        for trial in trials
+        if trial.dataset == dataset
+        for column in trial.candidates
+        if len(column)
+    ]
+    return np.array(columns).T if columns else None
