@@ -15,3 +15,9 @@ class Check(BaseModel):
     is_blocking: bool
     detail: str  # the verdict in words, with figure and threshold
     figures: Mapping[str, float | int | None] = {}
+    is_undecided: bool = False  # not passed, for want of evidence and not for what was found
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return "pass" if self.passed else "not enough evidence" if self.is_undecided else "FAIL"

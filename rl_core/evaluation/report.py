@@ -1,71 +1,128 @@
-"""The gate's report for people: Markdown and plots."""
+"""The gate's report for people, as Markdown."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-
+from rl_core.checks import Check
+from rl_core.evaluation.accounts import TITLES
 from rl_core.evaluation.figures import number, percent
-from rl_core.evaluation.gate import GateReport
+from rl_core.evaluation.gate import ChampionComparison, GateReport
+from rl_core.evaluation.skill import SkillReport
 from rl_core.evaluation.verdict import verdict
 from rl_core.trading.performance import Performance
 
-Array = NDArray[np.float64]
-
-NAMES = {
-    "policy": "this policy",
-    "teacher": "ensemble (teacher)",
-    "buy_and_hold": "buy and hold",
-    "equal_weight": "equal weight",
-    "best_single_regime": "best single regime",
-}
-
 
 def markdown(report: GateReport) -> str:
-    """The report as Markdown."""
+    """The report as Markdown, without its plots."""
     lines = [
         f"# Gate: {report.desk}",
         "",
         f"Policy `{report.policy[:12]}` on {report.data}, test span {report.test_start[:16]} to "
         f"{report.test_end[:16]}, {report.test_bars} bars.",
         "",
-        f"**{verdict(report.model_dump())}**",
+        f"**{verdict(report.model_dump(mode='json'))}**",
         "",
-        "| check | verdict | detail |",
-        "|---|---|---|",
-        *(
-            f"| {c.name} | {'pass' if c.passed else '**FAIL**'} | {c.detail} |"
-            for c in report.checks
-        ),
+        *sections(report),
+    ]
+    return "\n".join(lines)
+
+
+def sections(report: GateReport) -> list[str]:
+    """Everything below the verdict."""
+    return [
+        "## Safety: may it be served?",
         "",
+        *check_table(report.checks),
+        "",
+        *_skill(report.skill),
         "## On the test span, all costs paid",
         "",
         performance_table(report.performance),
         "",
         *(line for caveat in report.caveats for line in (f"> {caveat}", "")),
+        *_champion(report.champion),
         "## Predicted against realised returns",
         "",
         *_prediction_table(report),
         "",
+        *_interval_lines(report),
+        "## By kind of market",
+        "",
+        *_regime_table(report),
+        "",
     ]
-    return "\n".join(lines)
+
+
+def check_table(checks: Sequence[Check]) -> list[str]:
+    """Every check with its verdict and figures."""
+    return [
+        "| check | verdict | detail |",
+        "|---|---|---|",
+        *(f"| {c.name} | {_said(c)} | {c.detail.replace('|', '/')} |" for c in checks),
+    ]
+
+
+def _said(check: Check) -> str:
+    verdict_ = check.verdict if check.passed else f"**{check.verdict}**"
+    return verdict_ if check.is_blocking else f"{verdict_} (only warns)"
+
+
+def _skill(skill: SkillReport | None) -> list[str]:
+    if skill is None:
+        return []
+    return [
+        "## Skill: has it earned a vote?",
+        "",
+        f"**{skill.verdict}**, after {skill.trials} trial{'s' * (skill.trials != 1)} on this desk.",
+        "",
+        *check_table(skill.checks),
+        "",
+        "| horizon | targets (apart) | rank IC (p) | R² against zero (p) | against train mean (p) "
+        "| slope (95%) |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {f.horizon} | {f.known_targets} ({f.independent_targets}) "
+            f"| {number(f.rank_ic, 3)} ({number(f.rank_ic_p, 4)}) "
+            f"| {number(f.gain_on_zero, 4)} ({number(f.gain_on_zero_p, 4)}) "
+            f"| {number(f.gain_on_mean, 4)} ({number(f.gain_on_mean_p, 4)}) "
+            f"| {number(f.slope)} ({number(f.slope_low)} to {number(f.slope_high)}) |"
+            for f in skill.forecasts
+        ),
+        "",
+    ]
+
+
+def _champion(champion: ChampionComparison | None) -> list[str]:
+    if champion is None:
+        return []
+    if champion.is_same_policy:
+        said = "The same weights: nothing was learned anew."
+    elif champion.agreement is None:
+        said = champion.reason
+    else:
+        said = f"Both decide alike in {champion.agreement:.1%} of the test bars."
+    settings = [f"- {each}" for each in champion.settings] or ["- the same settings"]
+    return [
+        f"## What changed against the champion {champion.version}",
+        "",
+        f"{said} Its bars end {champion.last_bar[:16]}.",
+        "",
+        *settings,
+        "",
+    ]
 
 
 def performance_table(performance: dict[str, Performance]) -> str:
     """Accounts beside each other, as a Markdown table."""
     lines = [
-        "| | total return | annual Sharpe (± s.e.) | max drawdown | round trips | win rate "
+        "| | total return | annual Sharpe (95%) | max drawdown | round trips | win rate "
         "| costs paid |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, p in performance.items():
-        sharpe = f"{number(p.sharpe)} ± {number(p.sharpe_standard_error)}"
+        sharpe = f"{number(p.sharpe)} ({number(p.sharpe_low)} to {number(p.sharpe_high)})"
         note = f" ({p.note})" if p.note else ""
         lines.append(
-            f"| {NAMES.get(name, name)}{note} | {percent(p.total_return)} | {sharpe} "
+            f"| {TITLES.get(name, name)}{note} | {percent(p.total_return)} | {sharpe} "
             f"| {percent(p.max_drawdown)} | {p.round_trips} | {percent(p.win_rate)} "
             f"| {percent(p.costs_paid)} |"
         )
@@ -89,45 +146,25 @@ def _prediction_table(report: GateReport) -> list[str]:
     return lines
 
 
-def plot_predictions(path: Path, data: str, horizon: str, prediction: Array, target: Array) -> None:
-    """Predicted against realised return: every row, and the mean of each tenth by prediction."""
-    known = np.isfinite(target) & np.isfinite(prediction)
-    p, y = 100 * prediction[known], 100 * target[known]
-    deciles = np.array_split(np.argsort(p), 10)
-    figure, axes = _axes(f"{data}: predicted against realised {horizon} return, test span")
-    axes.scatter(p, y, s=4, alpha=0.2, color="tab:blue", label="each bar", linewidths=0)
-    errors = [1.96 * y[rows].std() / np.sqrt(max(len(rows), 1)) for rows in deciles]
-    axes.errorbar(
-        [p[rows].mean() for rows in deciles], [y[rows].mean() for rows in deciles], yerr=errors,
-        fmt="o-", color="tab:red", label="mean of each tenth, naive 95%",
-    )  # fmt: skip
-    axes.axline(
-        (0, 0), slope=1, color="grey", linestyle="--", linewidth=0.8, label="perfect calibration"
-    )
-    axes.set_xlim(p.min(), p.max())
-    axes.set_ylim(*np.quantile(y, [0.01, 0.99]))
-    axes.set_xlabel("predicted, %")
-    axes.set_ylabel("realised, % (1st to 99th percentile shown)")
-    axes.legend(loc="upper left", fontsize=8)
-    figure.savefig(path)
+def _interval_lines(report: GateReport) -> list[str]:
+    return [
+        *(
+            f"- The {interval.coverage:.0%} interval beside a {horizon} prediction reaches "
+            f"{interval.half_width:.2f} volatilities of a bar to each side; calibrated on "
+            f"validation alone it held {percent(interval.test_coverage)} of the test returns."
+            for horizon, interval in report.intervals.items()
+        ),
+        "",
+    ]
 
 
-def plot_equity(path: Path, data: str, timestamps: pd.Series, equity: dict[str, Array]) -> None:
-    """Equity of each account on the test span, all starting at 1."""
-    figure, axes = _axes(f"{data}: equity on the test span, all costs paid")
-    for name, curve in equity.items():
-        axes.plot(timestamps, curve / curve[0], label=NAMES.get(name, name), linewidth=1.2)
-    axes.axhline(1.0, color="grey", linewidth=0.6)
-    axes.set_ylabel("equity / initial equity")
-    axes.legend(fontsize=8)
-    figure.autofmt_xdate()
-    figure.savefig(path)
-
-
-def _axes(title: str) -> tuple[Figure, Axes]:
-    """A figure of its own: no display, no global state."""
-    figure = Figure(figsize=(7.5, 4.5), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize=11)
-    axes.grid(alpha=0.25)
-    return figure, axes
+def _regime_table(report: GateReport) -> list[str]:
+    return [
+        "| market | bars | commonest action | annual Sharpe (95%) |",
+        "|---|---|---|---|",
+        *(
+            f"| {name.replace('_', ' ')} | {r.bars} | {r.action} {percent(r.action_share)} "
+            f"| {number(r.sharpe)} ({number(r.sharpe_low)} to {number(r.sharpe_high)}) |"
+            for name, r in report.regimes.items()
+        ),
+    ]

@@ -3,40 +3,82 @@
 from collections.abc import Mapping
 from typing import Any
 
-# whom a policy must beat; the best single regime is not among them, since it was picked afterwards
-RIVALS = {"teacher": "teacher", "buy_and_hold": "buy and hold", "equal_weight": "equal weight"}
+from rl_core.evaluation.accounts import BENCHMARKS, CHAMPION, POLICY, TEACHER, TITLES
+
+MEANINGS = {  # skill check -> what passing it means, what failing it means
+    "forecast_ranks_returns": (
+        "its forecasts rank returns better than chance",
+        "its forecasts rank returns no better than chance",
+    ),
+    "forecast_beats_zero": (
+        "its forecasts are better than zero",
+        "its forecasts are no better than zero",
+    ),
+    "forecast_beats_train_mean": (
+        "its forecasts are better than the training mean",
+        "its forecasts are no better than the training mean",
+    ),
+    "forecast_is_calibrated": (
+        "its forecasts are of the right size",
+        "its forecasts are of the wrong size",
+    ),
+    "beats_the_teacher": ("it is better than its teacher", "it is no better than its teacher"),
+    "beats_the_benchmarks": ("it is better than holding", "it is no better than holding"),
+    "holds_against_the_champion": (
+        "it is as good as the champion",
+        "it does not hold against the champion",
+    ),
+    "sharpe_survives_deflation": (
+        "its Sharpe ratio is above what luck gives",
+        "luck alone could give its Sharpe ratio",
+    ),
+    "selection_is_not_overfit": (
+        "it was not picked for its luck",
+        "it may have been picked for its luck",
+    ),
+}
 
 
 def verdict(report: Mapping[str, Any]) -> str:
-    """What a person should take from a report, given as JSON.
-
-    Says whether the model may be served, and whether the test span shows an edge. An edge is not
-    claimed unless the Sharpe ratio exceeds that of the teacher, of buy and hold, of equal weight
-    where there is one, and zero, by two standard errors; even then skill stays unjudged until the
-    gate has a test for it.
-    """
-    failed = [check["name"] for check in report["checks"] if not check["passed"]]
-    served = (
-        "Safe: it may be served as shadow, its vote weighing nothing."
-        if report["is_safe"]
-        else f"Refused by {', '.join(failed)}."
-    )
-    return f"{served} {_edge(report['performance'])} Skill checks come later: never champion yet."
+    """What a person should take from a report, given as JSON: both tiers and the figures."""
+    return f"{_safety(report)} {_skill(report)} {_figures(report['performance'])}"
 
 
-def _edge(performance: Mapping[str, Mapping[str, Any]]) -> str:
-    own = performance["policy"]
+def _safety(report: Mapping[str, Any]) -> str:
+    failed = [c["name"] for c in report["checks"] if not c["passed"]]
+    if not report["is_safe"]:
+        return f"Refused by {', '.join(failed)}: it may not be served."
+    warned = f" (with a warning: {', '.join(failed)})" if failed else ""
+    if report["is_skilled"]:
+        return f"Safe and skilled{warned}: it is champion, and its vote counts."
+    return f"Safe{warned}: it may be served as shadow, its vote weighing nothing."
+
+
+def _skill(report: Mapping[str, Any]) -> str:
+    skill = report.get("skill")
+    if skill is None:
+        return "Skill was not judged."
+    missed = [c["name"] for c in skill["checks"] if not c["passed"] and c["is_blocking"]]
+    claims, denials = ([MEANINGS[name][k] for name in missed] for k in (0, 1))
+    if skill["verdict"] == "skilled":
+        return (
+            "Skill: every test passed; a model without skill passes at most once in twenty times."
+        )
+    if skill["verdict"] == "not enough evidence":
+        return f"Skill: not enough evidence to say whether {', '.join(claims)}: no champion."
+    return f"Skill: not shown: {', '.join(denials)}; so it is no champion."
+
+
+def _figures(performance: Mapping[str, Mapping[str, Any]]) -> str:
+    own = performance[POLICY]
     if own["sharpe"] is None:
         return "On the test span it did not trade, so it shows no edge."
-    others = {
-        name: performance[key]["sharpe"] or 0.0
-        for key, name in RIVALS.items()
-        if key in performance
-    }
-    margin = 2 * own["sharpe_standard_error"]
-    beaten = own["sharpe"] - max(0.0, *others.values())
-    rivals = ", ".join(f"{name} {sharpe:.2f}" for name, sharpe in others.items())
-    figures = f"Sharpe {own['sharpe']:.2f} ± {own['sharpe_standard_error']:.2f} ({rivals})"
-    if beaten > margin:
-        return f"The test span hints at an edge: {figures}."
-    return f"The test span shows no edge that chance could not give: {figures}."
+    rivals = ", ".join(
+        f"{TITLES[name]} {performance[name]['sharpe'] or 0.0:.2f}"
+        for name in (TEACHER, *BENCHMARKS, CHAMPION)
+        if name in performance
+    )
+    return (
+        f"On the test span its Sharpe ratio is {own['sharpe']:.2f} "
+        f"(95%: {own['sharpe_low']:.2f} to {own['sharpe_high']:.2f}); {rivals}."
+    )

@@ -112,6 +112,11 @@ class ActorCritic(nn.Module):
         return (standardised * self.return_scale).clamp(-limit, limit)
 
 
+def head_weights(model: ActorCritic) -> dict[str, Tensor]:
+    """Weights (H, D) and biases (H,) of the return heads, by name; empty if there are none."""
+    return {} if model.return_heads is None else dict(model.return_heads.state_dict())
+
+
 def _head(config: ModelConfig, outputs: int) -> nn.Sequential:
     if not config.head_dim:
         return nn.Sequential(nn.Linear(config.hidden_dim, outputs))

@@ -41,6 +41,18 @@ class Performance(BaseModel):
     note: str = ""  # what it is, where its name does not say so
 
 
+def bar_returns(equity: Array) -> Array:
+    """Returns (T - 1,) of an account's equity (T,); nothing is earned on nothing."""
+    solvent = np.minimum.accumulate(equity)[:-1] > 0
+    before = np.where(solvent, equity[:-1], 1.0)
+    return np.where(solvent, equity[1:] / before - 1, 0.0)
+
+
+def annual_factor(ns: NDArray[np.int64]) -> float:
+    """Bars a year, given the timestamps (T,) of a span."""
+    return (len(ns) - 1) / max(float(ns[-1] - ns[0]) / NS_PER_YEAR, 1e-9)
+
+
 def sharpe_standard_error(
     sharpe: float, observations: int, skewness: float = 0.0, kurtosis_: float = 3.0
 ) -> float:
@@ -91,11 +103,9 @@ def summarise(
         costs: (T - 1,) paid at that fill and over that bar.
         rule_violations: by rule.
     """
-    solvent = np.minimum.accumulate(equity) > 0
-    before = np.where(solvent[:-1], equity[:-1], 1.0)
-    returns = np.where(solvent[:-1], equity[1:] / before - 1, 0.0)  # nothing is earned on nothing
+    returns = bar_returns(equity)
     years = max(float(ns[-1] - ns[0]) / NS_PER_YEAR, 1e-9)
-    per_year = len(returns) / years
+    per_year = annual_factor(ns)
     volatility = float(returns.std())
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2)))
     mean = float(returns.mean())

@@ -62,6 +62,7 @@ class CloningScores(BaseModel):
     imitation_loss: float  # alpha CE + beta MSE alone, every row alike
     accuracy: float
     balanced_accuracy: float  # mean recall over the actions that occur
+    matthews: float  # correlation with the teacher's actions, -1..1
     majority_share: float  # accuracy of always taking the commonest action
     return_losses: list[float]  # masked Huber per horizon, standardised units
     risk_accuracy: float | None  # None without a risk head or a known class
@@ -280,10 +281,26 @@ def cloning_scores(
         imitation_loss=float(loss.imitation),
         accuracy=float(confusion.diagonal().sum() / occurrences.sum()),
         balanced_accuracy=float(recall.mean()),
+        matthews=matthews(confusion),
         majority_share=float(occurrences.max() / occurrences.sum()),
         return_losses=loss.returns.tolist(),
         risk_accuracy=risk_accuracy,
     )
+
+
+def matthews(confusion: Tensor) -> float:
+    """Correlation of the policy's and the teacher's actions, -1..1; 0 if either never changes.
+
+    Args:
+        confusion: (A, A) counts.
+
+    Source: Gorodkin (2004), eq. 8.
+    """
+    counts = confusion.double()
+    total, actual, predicted = counts.sum(), counts.sum(dim=1), counts.sum(dim=0)
+    covariance = counts.diagonal().sum() * total - (actual * predicted).sum()
+    spread = (total**2 - (actual**2).sum()) * (total**2 - (predicted**2).sum())
+    return float(covariance / spread.sqrt()) if spread > 0 else 0.0
 
 
 def confusion_matrix(predicted: Tensor, actual: Tensor, num_actions: int) -> Tensor:

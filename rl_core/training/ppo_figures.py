@@ -23,6 +23,7 @@ class Validation(BaseModel):
     iteration: int  # 0: before training
     score: float | None  # higher is better
     figures: dict[str, Any]
+    returns: tuple[float, ...] = ()  # over stretches of the span, so that candidates compare
 
     @property
     def rank(self) -> float:

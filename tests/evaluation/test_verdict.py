@@ -1,17 +1,22 @@
-"""The verdict claims no edge that the figures do not show."""
+"""The verdict in words claims nothing that the checks do not show."""
+
+from typing import Any
 
 import pytest
 
 from rl_core.evaluation.verdict import verdict
 
 
-def report(sharpe: float | None, error: float, *, safe: bool = True) -> dict[str, object]:
+def report(skill: str | None, *, safe: bool = True, sharpe: float | None = 1.5) -> dict[str, Any]:
     def account(value: float | None) -> dict[str, float | None]:
-        return {"sharpe": value, "sharpe_standard_error": error}
+        return {"sharpe": value, "sharpe_low": -1.0, "sharpe_high": 4.0}
 
+    failing = [{"name": "beats_the_teacher", "passed": skill == "skilled", "is_blocking": True}]
     return {
         "is_safe": safe,
+        "is_skilled": safe and skill == "skilled",
         "checks": [{"name": "inference_is_fast", "passed": safe}],
+        "skill": None if skill is None else {"verdict": skill, "checks": failing},
         "performance": {
             "policy": account(sharpe), "teacher": account(0.5), "buy_and_hold": account(1.0)
         },
@@ -19,18 +24,25 @@ def report(sharpe: float | None, error: float, *, safe: bool = True) -> dict[str
 
 
 @pytest.mark.parametrize(
-    ("sharpe", "words"),
+    ("skill", "words"),
     [
-        (1.5, "no edge that chance could not give: Sharpe 1.50 ± 0.40 (teacher 0.50"),
-        (1.9, "hints at an edge"),  # above buy and hold's 1.0 by more than two errors
-        (None, "it did not trade, so it shows no edge"),
+        ("skilled", "Safe and skilled: it is champion"),
+        ("no skill shown", "Skill: not shown: it is no better than its teacher; so it is no"),
+        ("not enough evidence", "Skill: not enough evidence to say whether it is better than its"),
+        (None, "Skill was not judged"),
     ],
 )
-def test_an_edge_must_beat_every_rival_by_two_standard_errors(sharpe: float, words: str) -> None:
-    said = verdict(report(sharpe, 0.4))
+def test_each_verdict_has_its_words(skill: str | None, words: str) -> None:
+    said = verdict(report(skill))
     assert words in said
-    assert "never champion yet" in said
+    assert "Sharpe ratio is 1.50 (95%: -1.00 to 4.00); ensemble (teacher) 0.50" in said
 
 
-def test_a_refusal_names_the_check() -> None:
-    assert verdict(report(1.0, 1.0, safe=False)).startswith("Refused by inference_is_fast.")
+def test_a_refusal_names_the_check_and_never_a_champion() -> None:
+    said = verdict(report("skilled", safe=False))
+    assert said.startswith("Refused by inference_is_fast: it may not be served.")
+    assert "it is champion" not in said
+
+
+def test_a_policy_that_never_traded_shows_no_edge() -> None:
+    assert "it did not trade" in verdict(report("no skill shown", sharpe=None))

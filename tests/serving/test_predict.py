@@ -52,6 +52,19 @@ def test_only_trained_horizons_are_answered() -> None:
     assert answer["strength"] == 0.0
     assert answer["predicted_return_1h"] is None
     assert answer["predicted_return_24h"] == -1.0
+    assert answer["predicted_return_24h_interval"] is None
     assert answer["reasons"] == {
-        "predicted_return_1h": "the return head of this horizon was not trained"
+        "predicted_return_1h": "the return head of this horizon was not trained",
+        "predicted_return_24h_interval": "no interval of this horizon was calibrated when the "
+        "model was judged",
     }
+
+
+def test_an_interval_lies_around_its_prediction_and_is_clipped_like_it() -> None:
+    served = policy(("1h", "24h"), [1.0, 0.0, 0.0, 0.0])
+    answer = decide_state(served, np.zeros(34, np.float32), half_widths={"1h": 0.02, "24h": 0.5})
+    middle = answer["predicted_return_1h"]
+    low, high = answer["predicted_return_1h_interval"]
+    assert (low, high) == (max(middle - 0.02, -1), min(middle + 0.02, 1))
+    assert answer["predicted_return_24h_interval"] == [-1.0, -0.5]
+    assert answer["reasons"] == {}

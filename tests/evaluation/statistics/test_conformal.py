@@ -15,6 +15,13 @@ def test_the_quantile_by_hand() -> None:
     assert conformal_quantile(residuals, 0.95) == float("inf")
 
 
+def test_overlapping_targets_count_once() -> None:
+    residuals = np.arange(1.0, 101.0)  # of which every tenth is independent: rank 10 of 10
+    assert conformal_quantile(residuals, 0.9, overlap_bars=10) == 100.0
+    assert conformal_quantile(residuals, 0.9, overlap_bars=5) == 95.0  # 19 of 20
+    assert conformal_quantile(residuals, 0.9, overlap_bars=20) == float("inf")
+
+
 def test_a_new_residual_is_held_as_often_as_promised() -> None:
     rng = np.random.default_rng(0)
     held = [

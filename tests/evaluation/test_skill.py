@@ -1,0 +1,168 @@
+"""The skill tier on evidence whose truth is known: what passes, what fails, what is undecided."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rl_core.evaluation.config import SKILL_CHECKS, GateConfig, SkillConfig
+from rl_core.evaluation.known_truths import KINDS, Rate, evidence_of, measure_levels, try_kind
+from rl_core.evaluation.skill import SkillEvidence, SkillReport, judge_skill
+
+KIND = {kind.name: kind for kind in KINDS}
+BARS = 2000
+HONEST = evidence_of(KIND["honest, R2 = 5%"], seed=1, test_bars=BARS)
+
+
+def judged(evidence: SkillEvidence, **settings: object) -> SkillReport:
+    skill = SkillConfig.model_validate({"bootstrap_replications": 499, **settings})
+    report = judge_skill(evidence, GateConfig(skill=skill))
+    assert tuple(check.name for check in report.checks) == SKILL_CHECKS
+    return report
+
+
+def failed(report: SkillReport) -> list[str]:
+    return [check.name for check in report.checks if not check.passed]
+
+
+def predictions(evidence: SkillEvidence) -> np.ndarray:
+    assert evidence.predictions is not None
+    return evidence.predictions
+
+
+def test_an_honest_forecast_that_trades_well_is_skilled() -> None:
+    report = judged(HONEST)
+    assert report.verdict == "skilled"
+    assert report.is_skilled
+    assert report.horizon == "1h"
+
+
+FAULTS = {
+    "20 times too loud": (
+        replace(HONEST, predictions=20 * predictions(HONEST)),
+        ["forecast_beats_zero", "forecast_beats_train_mean", "forecast_is_calibrated"],
+    ),
+    "the account of the teacher": (
+        replace(HONEST, returns={**HONEST.returns, "policy": HONEST.returns["teacher"]}),
+        ["beats_the_teacher", "beats_the_benchmarks", "sharpe_survives_deflation"],
+    ),
+    "the account of who holds": (
+        replace(HONEST, returns={**HONEST.returns, "policy": HONEST.returns["buy_and_hold"]}),
+        ["beats_the_teacher", "beats_the_benchmarks", "sharpe_survives_deflation"],
+    ),
+    "the best of many tries": (
+        replace(HONEST, trials=1000, trial_variance=0.01),
+        ["sharpe_survives_deflation"],
+    ),
+    "no heads": (replace(HONEST, predictions=None), list(SKILL_CHECKS[:4])),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_by_its_checks(fault: str) -> None:
+    evidence, expected = FAULTS[fault]
+    report = judged(evidence)
+    assert failed(report) == expected
+    assert report.verdict == "no skill shown"
+
+
+def test_forecasts_of_the_past_do_not_count_as_forecasts() -> None:
+    """The target of a day ago, known and useless: it ranks nothing that is to come."""
+    late = np.roll(HONEST.targets, 48, axis=0)
+    assert "forecast_ranks_returns" in failed(judged(replace(HONEST, predictions=late)))
+
+
+def test_too_few_targets_are_not_enough_evidence_and_no_pass() -> None:
+    short = replace(
+        HONEST,
+        predictions=predictions(HONEST)[:40],
+        targets=HONEST.targets[:40],
+        returns={name: r[:39] for name, r in HONEST.returns.items()},
+        candidates=None,
+    )
+    report = judged(short)
+    assert report.verdict == "not enough evidence"
+    undecided = [check.name for check in report.checks if check.is_undecided]
+    assert undecided == list(SKILL_CHECKS)
+
+
+def test_unknown_targets_are_left_out() -> None:
+    targets = HONEST.targets.copy()
+    targets[::2] = np.nan
+    report = judged(replace(HONEST, targets=targets))
+    assert report.forecasts[0].known_targets == BARS // 2
+    targets[:] = np.nan
+    nothing = judged(replace(HONEST, targets=targets))
+    assert nothing.verdict == "not enough evidence"
+
+
+def test_a_champion_that_is_better_is_not_replaced() -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-4, BARS - 1)
+    better = HONEST.returns["policy"] + 0.002 + noise
+    against = replace(HONEST, returns={**HONEST.returns, "champion": better})
+    assert failed(judged(against)) == ["holds_against_the_champion"]
+    alike = replace(HONEST, returns={**HONEST.returns, "champion": HONEST.returns["policy"]})
+    assert failed(judged(alike)) == []
+    assert failed(judged(alike, champion_rule="better")) == ["holds_against_the_champion"]
+
+
+def test_candidates_picked_for_their_luck_are_refused() -> None:
+    rng = np.random.default_rng(1)
+    common = rng.normal(-0.001, 0.01, (1600, 1))
+    lucky = common + rng.normal(0, 0.01, (1600, 12))
+    lucky[:800, 0] += 0.02  # the best by far in one half, the worst in the other
+    lucky[800:, 0] -= 0.02
+    report = judged(replace(HONEST, candidates=lucky))
+    assert failed(report) == ["selection_is_not_overfit"]
+    assert failed(judged(replace(HONEST, candidates=lucky[:, :1]))) == []
+
+
+def test_a_check_that_only_warns_keeps_nobody_from_being_champion() -> None:
+    config = GateConfig(severity={"sharpe_survives_deflation": "warn"})
+    deflated = replace(HONEST, trials=1000, trial_variance=0.01)
+    assert judge_skill(deflated, config).is_skilled
+
+
+def test_without_a_position_there_is_no_skill() -> None:
+    flat = replace(HONEST, returns={**HONEST.returns, "policy": np.zeros(BARS - 1)})
+    assert "sharpe_survives_deflation" in failed(judged(flat))
+
+
+def test_the_same_evidence_has_the_same_verdict() -> None:
+    assert judged(HONEST) == judged(HONEST)
+
+
+# the table of error rates, small: the full one is `make gate-trial`
+
+
+def test_noise_passes_at_most_five_percent() -> None:
+    found = try_kind("noise", 100, BARS)
+    assert found.tier_passes.rate <= 0.05
+    assert found.tier_passes.high <= 0.08
+    assert found.forecasts_pass.rate <= 0.05
+
+
+@pytest.mark.parametrize(
+    "cheat", ["constant", "constant + dither", "sign flipped", "20 times too loud"]
+)
+def test_cheats_do_not_pass(cheat: str) -> None:
+    assert try_kind(cheat, 60, BARS).tier_passes.hits == 0
+
+
+def test_an_honest_forecast_of_one_percent_passes_the_forecast_part() -> None:
+    assert try_kind("honest, R2 = 1%", 100, BARS).forecasts_pass.rate >= 0.70
+
+
+def test_single_statistics_keep_their_level() -> None:
+    levels = measure_levels(150)
+    assert levels.rank_ic_24h.low <= 0.07
+    assert levels.rank_ic_24h.high >= 0.03
+    assert 0.35 <= levels.overfitting_noise <= 0.65
+    assert levels.overfitting_planted <= 0.05
+
+
+def test_a_rate_has_an_exact_interval() -> None:
+    """Clopper and Pearson: none of 500 leaves 1 - (0.025)^(1/500) open."""
+    rate = Rate.of(0, 500)
+    assert (rate.rate, rate.low) == (0.0, 0.0)
+    assert rate.high == pytest.approx(1 - 0.025 ** (1 / 500))
