@@ -1,0 +1,62 @@
+"""Seconds of the whole gate, and of its statistics alone, by the length of the test span.
+
+Run by `make bench`. The policy is trained for one iteration: what it decides does not matter here.
+Rounds alternate between the lengths.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import torch
+import typer
+
+from rl_core.chain.gate_trial import trial_desk
+from rl_core.chain.prediction_validation import build_prediction_validation
+from rl_core.chain.whole import judge_from_bars
+from rl_core.chain.workplace import Workplace
+from rl_core.cli.show import table
+from rl_core.evaluation.config import GateConfig
+from rl_core.evaluation.known_truths import KINDS, evidence_of
+from rl_core.evaluation.skill import judge_skill
+from rl_core.market.simulated import simulate_bars
+
+TEST_BARS = (2_000, 5_000, 20_000)
+
+
+def prepared(folder: Path, test_bars: int) -> Workplace:
+    """A chain whose test span is 15% of its bars."""
+    path = folder / f"{test_bars}.parquet"
+    bars = round(test_bars / 0.15)
+    simulate_bars(bars, seed=1, signal_r2=0.05, is_reverting=True).to_parquet(path, index=False)
+    short = {"bc.epochs": 1, "ppo.iterations": 1}
+    work = Workplace.open(trial_desk(path).with_settings(short), folder / str(test_bars))
+    return judge_from_bars(work, torch.device("cpu"), lambda _: None)
+
+
+def main(rounds: Annotated[int, typer.Option(min=1)] = 3) -> None:
+    """Measure and print a table."""
+    with tempfile.TemporaryDirectory() as name:
+        works = {bars: prepared(Path(name), bars) for bars in TEST_BARS}
+        whole: dict[int, list[float]] = {bars: [] for bars in TEST_BARS}
+        alone: dict[int, list[float]] = {bars: [] for bars in TEST_BARS}
+        for _ in range(rounds):
+            for bars, work in works.items():
+                started = time.perf_counter()
+                build_prediction_validation(work)
+                whole[bars].append(time.perf_counter() - started)
+                evidence = evidence_of(KINDS[-1], 0, bars)
+                started = time.perf_counter()
+                judge_skill(evidence, GateConfig())
+                alone[bars].append(time.perf_counter() - started)
+    table(
+        f"seconds of the gate, medians of {rounds} alternating rounds",
+        ["test bars", "whole gate", "slowest round", "statistics of skill alone"],
+        [[b, median(whole[b]), max(whole[b]), median(alone[b])] for b in TEST_BARS],
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
