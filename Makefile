@@ -6,7 +6,7 @@ VENV := .venv/bin
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install demo test check ui bench
+.PHONY: install demo test check ui bench gate-trial
 install: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
@@ -31,8 +31,12 @@ check: install
 ui: install $(DAGSTER_HOME)/dagster.yaml
 	dagster dev
 
+gate-trial: install
+	tollgate gate-trial --markets 200 --series 1000 --output docs/gate-trial.md
+
 bench: install
 	$(VENV)/pip install --quiet --requirement benchmarks/requirements.lock
 	python -m benchmarks.backtest
 	python -m benchmarks.portfolio
+	python -m benchmarks.gate
 	python -m benchmarks.training

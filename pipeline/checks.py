@@ -5,14 +5,14 @@ from importlib import import_module
 
 import dagster as dg
 
-from rl_core.chain import CHAIN
+from rl_core.chain import BESIDE, CHAIN
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
 
 
 def desk_checks(desk: DeskConfig) -> list[dg.AssetChecksDefinition]:
     """One definition a link, with a spec for each of its checks."""
-    return [_link_checks(desk, link, checks) for link, checks in CHAIN.items()]
+    return [_link_checks(desk, link, checks) for link, checks in {**CHAIN, **BESIDE}.items()]
 
 
 def _link_checks(

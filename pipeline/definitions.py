@@ -1,8 +1,8 @@
-"""The code location: for each desk eight assets, their checks, one job and one weekly schedule."""
+"""The code location: for each desk its assets, their checks, its jobs and one weekly schedule."""
 
 import dagster as dg
 
-from pipeline.assets.policies import policy_assets
+from pipeline.assets.policies import policy_assets, walk_forward_asset
 from pipeline.assets.release import release_assets
 from pipeline.assets.tables import table_assets
 from pipeline.checks import desk_checks
@@ -16,6 +16,11 @@ def desk_definitions(desk: DeskConfig) -> dg.Definitions:
         selection=dg.AssetSelection.groups(desk.name),
         description=f"Bars to deployed model. {desk.description}",
     )
+    walk = dg.define_asset_job(
+        f"walk_forward_{desk.name}",
+        selection=dg.AssetSelection.assets(dg.AssetKey([desk.name, "walk_forward"])),
+        description="Train and test on one fold after the other. Many trainings: run it by hand.",
+    )
     schedule = dg.ScheduleDefinition(
         job=job,
         cron_schedule=desk.retrain.cron,
@@ -25,9 +30,14 @@ def desk_definitions(desk: DeskConfig) -> dg.Definitions:
         else dg.DefaultScheduleStatus.STOPPED,
     )
     return dg.Definitions(
-        assets=[*table_assets(desk), *policy_assets(desk), *release_assets(desk)],
+        assets=[
+            *table_assets(desk),
+            *policy_assets(desk),
+            *release_assets(desk),
+            walk_forward_asset(desk),
+        ],
         asset_checks=desk_checks(desk),
-        jobs=[job],
+        jobs=[job, walk],
         schedules=[schedule],
     )
 

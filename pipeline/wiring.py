@@ -15,15 +15,16 @@ def desk_asset(
     *,
     kinds: set[str],
     deps: Sequence[str] = (),
+    group: str | None = None,
     **options: Any,
 ) -> dg.AssetsDefinition:
-    """An asset `[desk, name of the function]` in the desk's group.
+    """An asset `[desk, name of the function]` in the desk's group, or in one of its own.
 
     Described by its docstring and by the market, so that simulated bars are called so here as well.
     """
     return dg.asset(
         key=dg.AssetKey([desk.name, compute.__name__]),
-        group_name=desk.name,
+        group_name=group or desk.name,
         owners=list(desk.owners),
         description=f"{getdoc(compute)}\n\nMarket: {desk.bars.market_name}.",
         kinds=kinds,

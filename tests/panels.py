@@ -13,6 +13,7 @@ from rl_core.desk import PortfolioDesk
 from rl_core.families import family_of
 from rl_core.market.panel import Panel
 from rl_core.market.sessions import session_days
+from tests.conftest import LENIENT
 
 START = pd.Timestamp("2000-01-03").value
 NS_PER_DAY = 86_400_000_000_000
@@ -76,7 +77,7 @@ def portfolio_desk(path: Path, name: str = "stocks", **settings: Any) -> Portfol
         "ppo": {"num_envs": 64, "rollout_steps": 16, "iterations": 2, "evaluate_every": 1,
                 "critic_warmup_iterations": 1},
         # a tiny network is judged for soundness, not for how well it learned in seconds
-        "gate": {"max_loss_gap": 5.0, "max_accuracy_gap": 0.9, "max_action_share": 1.0},
+        "gate": LENIENT,
     }  # fmt: skip
     return PortfolioDesk.model_validate({**base, **settings})
 

@@ -21,8 +21,10 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
     def prediction_validation() -> dg.MaterializeResult:
         """The gate: what the policy shows on the untouched test span.
 
-        Its asset checks block what comes next. The report compares the policy with its teacher and
-        with buy and hold, all costs paid. Skill is not judged yet.
+        Two tiers. The safety checks block what comes next: without them a version is not served.
+        The skill checks warn: without them it is served as `shadow` and its vote weighs nothing.
+        The report compares the policy with its teacher, with holding and with the champion, all
+        costs paid.
         """
         from rl_core.chain.prediction_validation import build_prediction_validation
 
@@ -34,16 +36,18 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         return sealed_result(artifact, {"report": report, **plots})
 
     def deployed_model() -> dg.MaterializeResult:
-        """A version in the model store, served as `shadow`.
+        """A version in the model store, served as `shadow`, and as `champion` if it showed skill.
 
         Verifies the gate's report and the hashes of the whole lineage itself, so that it cannot be
         reached around the gate. Stale if no retrain succeeded for eight days.
         """
         from rl_core.chain.deployed_model import deploy
+        from rl_core.chain.model_card import in_order, with_pictures
 
         version = deploy(Workplace.open(desk.name))
         manifest = version.manifest
-        card = (version.directory / "model_card.md").read_text()
+        plots = in_order(version.directory.glob("*.png"))
+        card = with_pictures((version.directory / "model_card.md").read_text(), plots)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(manifest.files["policy.safetensors"]),
             metadata={

@@ -10,7 +10,7 @@ known without loading torch.
 
 from collections.abc import Mapping
 
-from rl_core.evaluation.gate import CHECK_NAMES as GATE_CHECKS
+from rl_core.evaluation.config import SAFETY_CHECKS, SKILL_CHECKS
 from rl_core.offline.validation import CHECK_NAMES as DATASET_CHECKS
 
 CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it block what comes next?
@@ -36,6 +36,14 @@ CHAIN: Mapping[str, Mapping[str, bool]] = {  # link -> its checks -> does it blo
         "accounts_traded": False,
         "metrics_are_complete": False,
     },
-    "prediction_validation": dict.fromkeys(GATE_CHECKS, True),
+    "prediction_validation": {
+        **dict.fromkeys(SAFETY_CHECKS, True),
+        **dict.fromkeys(SKILL_CHECKS, False),  # without skill a version is served as shadow
+    },
     "deployed_model": {"served_model_is_intact": True},
+}
+
+# what stands beside the chain: no link waits for it
+BESIDE: Mapping[str, Mapping[str, bool]] = {
+    "walk_forward": {"folds_do_not_overlap": True, "intervals_hold_what_they_promise": False},
 }

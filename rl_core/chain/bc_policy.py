@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from rl_core.chain import CHAIN
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
+from rl_core.models.actor_critic import head_weights
 from rl_core.models.policy_file import Policy, PolicySpec, new_model, save_policy, save_weights
 from rl_core.models.vote import vote
 from rl_core.offline.dataset import dataset_arrays
@@ -25,6 +27,8 @@ from rl_core.training.cloning import (
 from rl_core.training.config import CloningConfig
 from rl_core.training.overfitting import OverfittingReport, overfitting_report
 
+INITIAL_HEADS = "initial_heads.safetensors"
+
 
 @dataclass(frozen=True)
 class Clone:
@@ -34,6 +38,7 @@ class Clone:
     policy: Policy
     best: int  # epoch, from 1
     history: list[CloningEpoch]
+    initial_heads: dict[str, torch.Tensor]  # of the return heads, before training
 
     @property
     def kept(self) -> CloningEpoch:
@@ -55,6 +60,7 @@ def build_bc_policy(work: Workplace, device: torch.device, say: Callable[[str], 
         for line in overfitting_lines(report):
             say(line)
         save_policy(directory, best.policy)
+        save_file(best.initial_heads, directory / INITIAL_HEADS)
         write_json(directory / "history.json", [epoch.model_dump() for epoch in best.history])
         metadata |= {
             "best_epoch": best.best,
@@ -94,6 +100,7 @@ def train_clone(
         thresholds=work.read_thresholds("regime_dataset"),
     )
     policy = Policy(new_model(spec).to(device), spec)
+    initial_heads = {k: v.cpu().clone() for k, v in head_weights(policy.model).items()}
     parameters = sum(p.numel() for p in policy.model.parameters())
     say(
         f"bc: seed {seed}, {len(train.actions):,} training rows, {parameters:,} parameters, "
@@ -105,7 +112,7 @@ def train_clone(
         num_market=len(work.family.state.market),
     )  # fmt: skip
     say(f"bc: best epoch {best}, validation loss {history[best - 1].validation.loss:.4f}")
-    return Clone(seed, policy, best, history)
+    return Clone(seed, policy, best, history, initial_heads)
 
 
 def demonstrations(work: Workplace, device: torch.device) -> tuple[Demonstrations, Demonstrations]:

@@ -1,4 +1,4 @@
-"""deployed_model: a new version in the model store, and the pointer that serves it.
+"""deployed_model: a new version in the model store, and the pointers that serve it.
 
 The asset checks protect this link only inside one run, so it verifies for itself: the checks of
 bars and datasets that stop a chain, the report's verdict, that the report judged this very policy,
@@ -10,13 +10,15 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from rl_core.chain import CHAIN
+from rl_core.chain.model_card import card_html, card_markdown, in_order
 from rl_core.chain.prediction_validation import read_report
 from rl_core.chain.soundness import require_sound
+from rl_core.chain.walk_forward import read_report as read_walk_report
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import TollgateError
 from rl_core.evaluation.gate import GateReport
-from rl_core.evaluation.report import markdown
+from rl_core.evaluation.walk_forward import WalkForwardReport
 from rl_core.models.policy_file import SPEC, WEIGHTS, load_policy
 from rl_core.registry.lake import Artifact
 from rl_core.registry.store import Ancestor, DataSpan, Manifest, Version
@@ -33,7 +35,7 @@ SOFTWARE = ("tollgate", "torch", "numpy", "pandas", "TA-Lib")
 
 
 def deploy(work: Workplace) -> Version:
-    """Publish the policy that passed the gate and move the `shadow` pointer to it.
+    """Publish the policy that passed the gate; it is served as `shadow`, if skilled as `champion`.
 
     Raises:
         TollgateError: it did not pass, or something in its lineage is not what it was.
@@ -49,8 +51,10 @@ def deploy(work: Workplace) -> Version:
         manifest = build_manifest(work, report, lineage)
         files = {name: policy.files[name] for name in (WEIGHTS, SPEC)}
         source = work.lake.directory / "ppo_policy"
-        version = work.store.publish(source, files, manifest, model_card(manifest, report))
+        version = work.store.publish(source, files, manifest, documents(work, manifest, report))
         work.store.point("shadow", manifest.version)
+        if report.is_skilled:
+            work.store.point("champion", manifest.version)
     return version
 
 
@@ -74,7 +78,7 @@ def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, Artif
     return Manifest(
         desk=work.desk.name,
         version=f"{now:%Y%m%dT%H%M%S%f}Z-{lineage['ppo_policy'].content[:8]}",
-        stage="shadow",
+        stage="champion" if report.is_skilled else "shadow",
         created_at=now.isoformat(timespec="seconds"),
         software={name: installed_version(name) for name in SOFTWARE},
         files={},
@@ -95,9 +99,24 @@ def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, Artif
             "bc": lineage["bc_policy"].metadata,
             "ppo": lineage["ppo_policy"].metadata,
         },
-        checks=report.checks,
+        checks=report.all_checks,
         config=settings_used(lineage),
+        intervals={horizon: each.model_dump() for horizon, each in report.intervals.items()},
     )
+
+
+def documents(work: Workplace, manifest: Manifest, report: GateReport) -> dict[str, str | bytes]:
+    """The model card, its plots and the gate's report: what lies beside the weights."""
+    walk = read_walk(work)
+    links = ["prediction_validation", *([] if walk is None else ["walk_forward"])]
+    plots = in_order(plot for link in links for plot in work.lake.path(link, "").glob("*.png"))
+    card = card_markdown(manifest, report, plots, walk)
+    return {
+        "model_card.md": card,
+        "model_card.html": card_html(card, plots),
+        "gate_report.json": report.model_dump_json(indent=2),
+        **{plot.name: plot.read_bytes() for plot in plots},
+    }
 
 
 def settings_used(lineage: dict[str, Artifact]) -> dict[str, Any]:
@@ -108,25 +127,16 @@ def settings_used(lineage: dict[str, Artifact]) -> dict[str, Any]:
     return settings
 
 
-def model_card(manifest: Manifest, report: GateReport) -> str:
-    """What a person should know before using the version."""
-    span = manifest.data
-    lineage = "\n".join(
-        f"| {name} | `{ancestor.content[:16]}` |" for name, ancestor in manifest.lineage.items()
-    )
-    return f"""# Model card: {manifest.desk} {manifest.version}
-
-Stage **{manifest.stage}**: served and logged; its vote weighs nothing. Skill is not judged yet, so
-nothing here says that it earns money.
-
-- Data: {span.bars} bars of {span.market}, {span.first_bar} to {span.last_bar}
-- Limits: trained on this market, bar size and cost level; not valid for any other.
-
-| made from | content (SHA-256) |
-|---|---|
-{lineage}
-
-{markdown(report)}"""
+def read_walk(work: Workplace) -> WalkForwardReport | None:
+    """The walk forward of the desk's settings, whatever bars came since; None if there is none."""
+    if not work.lake.has("walk_forward"):
+        return None
+    artifact = work.lake.load("walk_forward")
+    now = work.desk.resolved()
+    sections = (*work.desk.shared_sections, "model", "bc", "ppo", "ensemble", "regime_filter")
+    if any(artifact.config.get(name) != now[name] for name in sections):
+        return None
+    return read_walk_report(work)
 
 
 def run_checks(work: Workplace) -> list[Check]:

@@ -17,8 +17,9 @@ from rl_core.desk import parse_desk
 from rl_core.evaluation.learning_plot import plot_learning
 from rl_core.models.policy_file import Policy, save_policy
 from rl_core.registry.lake import Artifact
+from rl_core.registry.trials import Trial
 from rl_core.runtime.checkpoint import remove_checkpoints
-from rl_core.runtime.files import read_json, write_json
+from rl_core.runtime.files import read_json, sha256_json, write_json
 from rl_core.training.cloning import cloning_scores
 from rl_core.training.ppo_figures import PPOIteration
 
@@ -53,7 +54,25 @@ def build_ppo_policy(
         rates = [each.steps_per_second for each in learner.history]
         timings["steps_per_second"] = float(np.median(rates))
     remove_checkpoints(trained.folder)
-    return work.lake.load("ppo_policy")
+    artifact = work.lake.load("ppo_policy")
+    work.trials.record(trial_of(work, trained, artifact))
+    return artifact
+
+
+def trial_of(work: Workplace, trained: Trained, artifact: Artifact) -> Trial:
+    """The training as the ledger counts it."""
+    validations = trained.learner.validations
+    best = next(v for v in validations if v.iteration == trained.learner.best_iteration)
+    told = {name: artifact.config[name] for name in ("bc", "ppo", "model", "regime_filter")}
+    return Trial(
+        policy=artifact.content,
+        made_at=artifact.created_at,
+        seeds=len(work.desk.bc.seeds),
+        settings=sha256_json(told),
+        dataset=work.lake.seal("offline_dataset").content,
+        validation_sharpe=best.score,
+        candidates=tuple(validation.returns for validation in validations),
+    )
 
 
 def figures(work: Workplace, trained: Trained, options: TrainingOptions) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from rl_core.chain.training_log import TrainingLog
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
 from rl_core.errors import Interrupted, TollgateError
+from rl_core.evaluation.statistics.selection import condensed
 from rl_core.families import family_of
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.models.actor_critic import ActorCritic
@@ -35,6 +36,7 @@ from rl_core.offline.dataset import dataset_arrays
 from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows
 from rl_core.runtime.memory import memory_limit
 from rl_core.runtime.precision import pick_precision
+from rl_core.trading.performance import bar_returns
 from rl_core.training.cloning import cloning_scores
 from rl_core.training.learner import Learner, new_learner, require_same_shapes
 from rl_core.training.ppo import train_ppo
@@ -208,9 +210,12 @@ def trading_problem(
     span = split_span(dataset, "validation")
 
     def validate(model: ActorCritic, iteration: int) -> Validation:
-        performance = evaluate_policy(family, market, model, span, is_quick=True)[1].performance
+        walk = evaluate_policy(family, market, model, span, is_quick=True)[1]
         return Validation(
-            iteration=iteration, score=performance.sharpe, figures=performance.model_dump()
+            iteration=iteration,
+            score=walk.performance.sharpe,
+            figures=walk.performance.model_dump(),
+            returns=condensed(bar_returns(walk.equity)),
         )
 
     return Problem(
@@ -239,7 +244,20 @@ def kept_bars(
         mode=desk.ppo.data_filter, min_train_rows=desk.regime_filter.min_train_rows
     )
     rows = filter_training_rows(dataset, thresholds, narrowed)
-    return rows.loc[rows["split"] == "train", "bar"].to_numpy(np.int64)
+    kept = rows.loc[rows["split"] == "train", "bar"].to_numpy(np.int64)
+    return outside_gaps(kept, dataset, desk.ppo.rollout_steps)
+
+
+def outside_gaps(
+    kept: NDArray[np.int64], dataset: pd.DataFrame, rollout_steps: int
+) -> NDArray[np.int64]:
+    """Kept bars but those whose rollout would run into another split before training goes on.
+
+    Only folds that leave out the middle of the bars have such gaps.
+    """
+    other = dataset.loc[dataset["split"] != "train", "bar"].to_numpy(np.int64)
+    gaps = np.append(other[other < kept.max()], np.iinfo(np.int64).max)
+    return kept[kept + rollout_steps < gaps[np.searchsorted(gaps, kept)]]
 
 
 def return_targets(

@@ -10,7 +10,8 @@ import torch
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.chain.workplace import Workplace
 from rl_core.desk import PROJECT_ROOT, DeskConfig, parse_desk
-from rl_core.errors import TollgateError
+from rl_core.errors import TollgateError, validated
+from rl_core.evaluation.gate import ReturnInterval
 from rl_core.evaluation.policy_walk import decide
 from rl_core.families import family_of
 from rl_core.features.sentiment import read_sentiment
@@ -53,7 +54,9 @@ def predict_latest(
     if market.first_bar >= len(bars):
         raise TollgateError(f"bars must outlast the indicators' warm-up, was {len(bars)} bars")
     state = np.concatenate([market.features[-1], family.account_state(market, account)])
-    decision = decide_state(policy, state, recent_memory(policy, market, trained))
+    decision = decide_state(
+        policy, state, recent_memory(policy, market, trained), half_widths(version, market)
+    )
     opened = bars["timestamp"].iloc[-1]
     closed = opened + pd.Timedelta(work.desk.bars.interval_ns, "ns")
     return {
@@ -67,6 +70,20 @@ def predict_latest(
         family.price_name: float(bars["close"].iloc[-1]),
         **decision,
         **family.decision_details(market, account, decision["action"], decision["strength"] or 0.0),
+    }
+
+
+def half_widths(version: Version, market: PreparedMarket) -> dict[str, float]:
+    """Half the width of each horizon's interval at the latest bar, as a fraction."""
+    volatility = float(np.nan_to_num(market.indicators.volatility[-1]))
+    where = f"intervals of {version.manifest.version}"
+    intervals = {
+        horizon: validated(ReturnInterval, each, where)
+        for horizon, each in version.manifest.intervals.items()
+    }
+    return {
+        horizon: each.half_width * max(volatility, each.volatility_floor)
+        for horizon, each in intervals.items()
     }
 
 

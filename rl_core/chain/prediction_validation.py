@@ -1,122 +1,161 @@
 """prediction_validation: the gate. The only link that reads the test span."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
 
 from rl_core.chain.bars import read_caveats
+from rl_core.chain.champion import Rival, champion_on
+from rl_core.chain.gate_evidence import (
+    Judged,
+    return_intervals,
+    safety_evidence,
+    skill_evidence,
+)
 from rl_core.chain.scoring import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.errors import validated
-from rl_core.evaluation.gate import (
-    Evidence,
-    GateReport,
-    Imitation,
-    judge,
-    measure_latencies,
-)
+from rl_core.evaluation.accounts import CHAMPION, POLICY, TEACHER
+from rl_core.evaluation.gate import GateReport
 from rl_core.evaluation.metrics import PredictionMetrics, prediction_metrics
-from rl_core.evaluation.policy_walk import PolicyDecisions
-from rl_core.evaluation.report import markdown, plot_equity, plot_predictions
+from rl_core.evaluation.plots import write_plots
+from rl_core.evaluation.report import markdown
+from rl_core.evaluation.safety import judge_safety
+from rl_core.evaluation.skill import SkillReport, judge_skill
+from rl_core.evaluation.stress import RegimeFigures, regime_figures, regimes_of
 from rl_core.evaluation.verdict import verdict
-from rl_core.models.policy_file import Policy, load_policy
-from rl_core.offline.dataset import action_distribution, dataset_arrays
+from rl_core.families import AccountWalk
+from rl_core.models.policy_file import load_policy
+from rl_core.offline.dataset import action_distribution
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import read_json, write_json
-from rl_core.serving.predict import decide_state
-from rl_core.training.cloning import Demonstrations, cloning_scores
+from rl_core.trading.performance import Performance, annual_factor, bar_returns
+
+INCOMPARABLE = "holds_against_the_champion"
 
 
 def build_prediction_validation(work: Workplace) -> Artifact:
     """Judge the policy on the test span and seal the report, whatever the verdict."""
-    desk, lake = work.desk, work.lake
     inputs = work.inputs("bars", "offline_dataset", "regime_dataset", "ppo_policy")
-    policy = load_policy(lake.directory / "ppo_policy")
-    dataset, market = work.read_dataset("offline_dataset"), work.read_market(policy.spec.thresholds)
-    test = dataset[dataset["split"] == "test"]
-    first, last = split_span(dataset, "test")
-    family = work.family
-    decisions, own = evaluate_policy(family, market, policy.model, (first, last))
+    policy = load_policy(work.lake.directory / "ppo_policy")
+    market, dataset = work.read_market(policy.spec.thresholds), work.read_dataset("offline_dataset")
+    span = split_span(dataset, "test")
+    decisions, own = evaluate_policy(work.family, market, policy.model, span)
+    judged = Judged(work, policy, market, dataset, decisions)
+    rival = champion_on(work, inputs["ppo_policy"].content, span, decisions)
+    walks = accounts(judged, own, span[0], rival)
+    report = judge(judged, walks, rival, inputs["ppo_policy"].content)
+    work.trials.judged(report.policy, report.performance[POLICY].sharpe)
+    with work.lake.build(
+        "prediction_validation", inputs, work.desk.resolved(), summary(report)
+    ) as directory:
+        write_report(directory, judged, report, walks)
+    return work.lake.load("prediction_validation")
+
+
+def accounts(
+    judged: Judged, own: AccountWalk, first: int, rival: Rival | None
+) -> dict[str, AccountWalk]:
+    """The policy's account through the test span, and all that it stands beside."""
+    family, test = judged.work.family, judged.rows("test")
+    action, strength = test["action"].to_numpy(np.int8), test["strength"].to_numpy(np.float64)
     walks = {
-        "policy": own,
-        "teacher": family.walk(
-            market, first, test["action"].to_numpy(np.int8), test["strength"].to_numpy(np.float64)
-        ),
-        **family.benchmarks(market, first, len(test)),
+        POLICY: own,
+        TEACHER: family.walk(judged.market, first, action, strength),
+        **family.benchmarks(judged.market, first, len(test)),
     }
-    evidence = gather_evidence(work, policy, dataset, decisions, own.equity)
-    checks = judge(evidence, desk.gate)
-    report = GateReport(
+    if rival is not None and rival.walk is not None:
+        walks[CHAMPION] = rival.walk
+    return walks
+
+
+def judge(
+    judged: Judged, walks: dict[str, AccountWalk], rival: Rival | None, content: str
+) -> GateReport:
+    """Both tiers."""
+    desk, test = judged.work.desk, judged.rows("test")
+    per_year = annual_factor(judged.market.ns[test["bar"].to_numpy()])
+    regimes = figures_by_regime(judged, walks[POLICY], per_year)
+    error = relative_error(walks[POLICY].equity, judged.decisions.equity)
+    checks = judge_safety(safety_evidence(judged, regimes, error), desk.gate)
+    is_safe = all(check.passed for check in checks if check.is_blocking)
+    returns = {name: bar_returns(walk.equity) for name, walk in walks.items()}
+    skill = judge_skill(skill_evidence(judged, returns, per_year), desk.gate)
+    skill = refuse_incomparable(skill, rival)
+    return GateReport(
         desk=desk.name,
         data=desk.bars.market_name,
-        policy=inputs["ppo_policy"].content,
+        policy=content,
         test_start=str(test["timestamp"].iloc[0]),
         test_end=str(test["timestamp"].iloc[-1]),
         test_bars=len(test),
-        is_safe=all(check.passed for check in checks),
-        is_skilled=None,
+        is_safe=is_safe,
+        is_skilled=is_safe and skill.is_skilled,
         checks=checks,
-        predictions=metrics_by_horizon(evidence),
-        performance={name: walk.performance for name, walk in walks.items()},
-        actions=action_distribution(decisions.action, policy.spec.actions),
-        caveats=read_caveats(work),
-    )
-    metadata = {
-        "is_safe": report.is_safe,
-        "failed": [check.name for check in checks if not check.passed],
-        "verdict": verdict(report.model_dump()),
-        **{name: p.model_dump() for name, p in report.performance.items()},
-        "predictions": {horizon: m.model_dump() for horizon, m in report.predictions.items()},
-    }
-    with lake.build("prediction_validation", inputs, desk.resolved(), metadata) as directory:
-        write_json(directory / "report.json", report.model_dump(mode="json"))
-        (directory / "report.md").write_text(markdown(report))
-        curves = {name: walk.equity for name, walk in walks.items()}
-        write_plots(directory, report.data, test["timestamp"], evidence, curves)
-    return lake.load("prediction_validation")
-
-
-def gather_evidence(
-    work: Workplace,
-    policy: Policy,
-    dataset: pd.DataFrame,
-    decisions: PolicyDecisions,
-    equity: np.ndarray,
-) -> Evidence:
-    """Bring together what the checks look at."""
-    horizons = policy.spec.horizons
-    state = decisions.states[-1]
-    return Evidence(
-        horizons=horizons,
-        predictions=trained_predictions(policy, decisions),
-        targets=dataset_arrays(dataset, horizons, "test").returns.astype(np.float64),
-        actions=decisions.action,
-        action_names=policy.spec.actions,
-        train=imitation(work, policy, work.read_dataset("regime_dataset"), "train"),
-        test=imitation(work, policy, dataset, "test"),
-        latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
-        account_error=relative_error(equity, decisions.equity),
+        skill=skill,
+        predictions=metrics_by_horizon(judged),
+        intervals=return_intervals(judged, desk.gate.interval_coverage),
+        performance=with_intervals(walks, skill),
+        regimes=regimes,
+        actions=action_distribution(judged.decisions.action, judged.policy.spec.actions),
+        champion=None if rival is None else rival.comparison,
+        caveats=read_caveats(judged.work),
     )
 
 
-def trained_predictions(policy: Policy, decisions: PolicyDecisions) -> np.ndarray | None:
-    """Predictions (S, H), if every horizon's return head was trained."""
-    is_trained = set(policy.spec.trained_horizons) == set(policy.spec.horizons)
-    return decisions.predicted_returns if is_trained else None
+def refuse_incomparable(skill: SkillReport, rival: Rival | None) -> SkillReport:
+    """A champion that cannot be compared is not beaten: a person has to decide."""
+    if rival is None or not rival.comparison.reason:
+        return skill
+    checks = [
+        check.model_copy(update={"passed": False, "detail": rival.comparison.reason})
+        if check.name == INCOMPARABLE
+        else check
+        for check in skill.checks
+    ]
+    return skill.with_checks(checks)
 
 
-def metrics_by_horizon(evidence: Evidence) -> dict[str, PredictionMetrics]:
+def with_intervals(walks: dict[str, AccountWalk], skill: SkillReport) -> dict[str, Performance]:
+    """Each account's figures, the interval of its Sharpe ratio by bootstrap."""
+    found: dict[str, Performance] = {}
+    for name, walk in walks.items():
+        low, high = skill.sharpe_intervals[name]
+        known = walk.performance.sharpe is not None
+        found[name] = walk.performance.model_copy(
+            update={"sharpe_low": low, "sharpe_high": high} if known else {}
+        )
+    return found
+
+
+def figures_by_regime(
+    judged: Judged, own: AccountWalk, per_year: float
+) -> dict[str, RegimeFigures]:
+    """The policy in each kind of market."""
+    test = judged.rows("test")
+    regimes = regimes_of(
+        test["regime"].to_numpy(np.int8),
+        test["adx"].to_numpy(np.float64),
+        judged.policy.spec.thresholds.trending_adx,
+    )
+    decisions = judged.decisions
+    return regime_figures(
+        regimes, decisions.action, judged.policy.spec.actions, judged.predictions,
+        bar_returns(own.equity), per_year,
+    )  # fmt: skip
+
+
+def metrics_by_horizon(judged: Judged) -> dict[str, PredictionMetrics]:
     """Prediction metrics; empty where predictions are missing or not finite."""
-    predictions = evidence.predictions
+    predictions = judged.predictions
     if predictions is None or not np.isfinite(predictions).all():
         return {}
     return {
         horizon: prediction_metrics(prediction, target)
         for horizon, prediction, target in zip(
-            evidence.horizons, predictions.T, evidence.targets.T, strict=True
+            judged.policy.spec.horizons, predictions.T, judged.targets.T, strict=True
         )
     }
 
@@ -126,31 +165,48 @@ def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
     return float((np.abs(values - expected) / np.maximum(np.abs(expected), 1e-9)).max())
 
 
-def imitation(work: Workplace, policy: Policy, dataset: pd.DataFrame, split: str) -> Imitation:
-    """How the policy imitates the teacher on the teacher's own states."""
-    arrays = dataset_arrays(dataset, policy.spec.horizons, split)
-    rows = Demonstrations.from_arrays(arrays, torch.device("cpu"))
-    scores = cloning_scores(policy.model, rows, work.desk.bc)
-    return Imitation(scores.imitation_loss, scores.accuracy)
+def summary(report: GateReport) -> dict[str, Any]:
+    """The figures that people look at first."""
+    return {
+        "is_safe": report.is_safe,
+        "is_skilled": report.is_skilled,
+        "failed": [check.name for check in report.all_checks if not check.passed],
+        "verdict": verdict(report.model_dump(mode="json")),
+        **{name: p.model_dump() for name, p in report.performance.items()},
+        "predictions": {horizon: m.model_dump() for horizon, m in report.predictions.items()},
+    }
 
 
-def write_plots(
-    directory: Path,
-    data: str,
-    timestamps: pd.Series,
-    evidence: Evidence,
-    equity: dict[str, np.ndarray],
+def write_report(
+    directory: Path, judged: Judged, report: GateReport, walks: dict[str, AccountWalk]
 ) -> None:
-    """Equity, and predicted against realised for each horizon."""
-    plot_equity(directory / "equity.png", data, timestamps, equity)
-    if evidence.predictions is None:
-        return
-    for horizon, prediction, target in zip(
-        evidence.horizons, evidence.predictions.T, evidence.targets.T, strict=True
-    ):
-        plot_predictions(
-            directory / f"predictions_{horizon}.png", data, horizon, prediction, target
-        )
+    """The report for machines and for people, with its plots."""
+    write_json(directory / "report.json", report.model_dump(mode="json"))
+    (directory / "report.md").write_text(markdown(report))
+    write_plots(
+        directory,
+        report,
+        judged.rows("test")["timestamp"],
+        {name: walk.equity for name, walk in walks.items()},
+        judged.predictions,
+        judged.targets,
+        action_shares(judged),
+    )
+
+
+def action_shares(judged: Judged) -> dict[str, dict[str, float]]:
+    """How often which action was chosen: by the policy, and by its teacher in both spans."""
+    names = judged.policy.spec.actions
+    taken = {
+        "this policy, test": judged.decisions.action,
+        "teacher, test": judged.rows("test")["action"],
+        "teacher, train": judged.rows("train")["action"],
+    }
+    return {
+        who: {name: count / len(actions) for name, count in counts.items()}
+        for who, actions in taken.items()
+        for counts in [action_distribution(actions, names)]
+    }
 
 
 def read_report(work: Workplace) -> GateReport:
@@ -161,5 +217,7 @@ def read_report(work: Workplace) -> GateReport:
 
 
 def run_checks(work: Workplace) -> list[Check]:
-    """The checks of the sealed report."""
-    return read_report(work).checks
+    """The checks of the sealed report; those of skill stop nobody from being served as shadow."""
+    report = read_report(work)
+    skill = [] if report.skill is None else report.skill.checks
+    return [*report.checks, *(check.model_copy(update={"is_blocking": False}) for check in skill)]

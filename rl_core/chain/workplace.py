@@ -13,6 +13,7 @@ from rl_core.families import Family, family_of
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.registry.lake import Artifact, Lake
 from rl_core.registry.store import ModelStore
+from rl_core.registry.trials import TrialLedger
 from rl_core.runtime.files import read_json
 
 BARS, SENTIMENT = "bars.parquet", "sentiment.parquet"
@@ -31,6 +32,11 @@ class Workplace:
     def family(self) -> Family:
         """What the desk's kind knows."""
         return family_of(self.desk)
+
+    @property
+    def trials(self) -> TrialLedger:
+        """What was ever trained for the desk."""
+        return TrialLedger(self.lake.directory.parents[1], self.desk.name)
 
     @classmethod
     def open(cls, desk: str | DeskConfig, root: Path | None = None) -> "Workplace":

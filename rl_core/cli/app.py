@@ -11,6 +11,7 @@ from rl_core.checks import Check
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.cli.training import bc, ppo
+from rl_core.cli.trial import gate_trial, walk_forward
 from rl_core.errors import Interrupted, TollgateError
 
 app = typer.Typer(
@@ -31,6 +32,8 @@ app.add_typer(models, name="models")
 
 app.command()(bc)
 app.command()(ppo)
+app.command()(walk_forward)
+app.command()(gate_trial)
 
 
 def main() -> None:
@@ -231,7 +234,11 @@ def validate(desk: Desk, as_json: AsJson = False) -> None:
 
 @app.command()
 def gate(desk: Desk, as_json: AsJson = False) -> None:
-    """Judge the trained policy on the test span and print every check; exit 1 if it is refused."""
+    """Judge the trained policy on the test span and print every check; exit 1 if it is refused.
+
+    Two tiers: safety decides whether it may be served as `shadow`, skill whether it becomes
+    `champion`. `tollgate gate-trial` measures how often each is wrong.
+    """
     from rl_core.chain.prediction_validation import build_prediction_validation, read_report
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
@@ -246,9 +253,10 @@ def gate(desk: Desk, as_json: AsJson = False) -> None:
 
 @app.command()
 def deploy(desk: Desk, as_json: AsJson = False) -> None:
-    """Put the policy that passed the gate into the model store and serve it as `shadow`.
+    """Put the policy that passed the gate into the model store and serve it.
 
-    Refused, with a reason, when the gate failed or anything in the lineage was changed.
+    As `shadow` if it is safe, as `champion` too if it has shown skill. Refused, with a reason, when
+    the gate failed or anything in the lineage was changed.
     """
     from rl_core.chain.deployed_model import deploy as deploy_policy
     from rl_core.chain.workplace import Workplace

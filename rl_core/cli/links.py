@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rl_core.chain import bc_policy, ppo_policy
+from rl_core.chain import bc_policy, ppo_policy, walk_forward
 from rl_core.chain.backtest_history import build_backtest_history
 from rl_core.chain.bars import build_bars
 from rl_core.chain.bc_policy import build_bc_policy
@@ -117,6 +117,30 @@ def build_policy(work: Workplace, options: TrainingOptions, say: Callable[[str],
             say(f"bc_policy of desk {work.desk.name} was never built: building it first")
             build_bc_policy(work, options.device, say)
     return build_ppo_policy(work, options, say)
+
+
+def walk_desk_forward(desk: str, settings: Mapping[str, Any], device: str, as_json: bool) -> None:
+    """Build `walk_forward` with some settings changed."""
+    work = Workplace.open(load_desk(desk).with_settings(dict(settings)))
+    where = pick_device(device)
+    keep_freed_memory()
+
+    def build(say: Callable[[str], None]) -> Artifact:
+        if not work.lake.has("bars"):
+            say(f"bars of desk {desk} were never built: building them first")
+            build_bars(work)
+        return walk_forward.build_walk_forward(work, where, say)
+
+    with reporter() as progress:
+        artifact = build(progress.line)
+        plots = sorted((work.lake.directory / artifact.name).glob("*.png"))
+        progress.materialized(artifact.metadata, plots, artifact.content)
+    report = walk_forward.read_report(work)
+    emit(
+        report.model_dump(mode="json"),
+        as_json,
+        lambda _: show.markdown(walk_forward.markdown(report)),
+    )
 
 
 def report_link(

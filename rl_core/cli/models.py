@@ -1,10 +1,14 @@
 """`tollgate models`: the deployed versions of a desk."""
 
+from typing import Annotated
+
 import typer
 
 from rl_core.cli.output import AsJson, Desk, emit
 
-models = typer.Typer(no_args_is_help=True, help="Deployed versions: list, show, roll back.")
+models = typer.Typer(
+    no_args_is_help=True, help="Deployed versions: list, show, promote, roll back."
+)
 
 
 @models.command("list")
@@ -14,7 +18,9 @@ def list_models(desk: Desk, as_json: AsJson = False) -> None:
     from rl_core.cli import show
 
     store = Workplace.open(desk).store
-    serving = {version: stage for stage, version in store.pointers().items()}
+    serving: dict[str, str] = {}
+    for stage, name in store.pointers().items():
+        serving[name] = f"{serving[name]}, {stage}" if name in serving else stage
     rows = [
         show.version_row(store.version(name)) | {"serving": serving.get(name, "")}
         for name in store.versions()
@@ -32,12 +38,42 @@ def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
     emit(found.manifest.model_dump(mode="json") if as_json else card, as_json, print)
 
 
+StageOption = Annotated[str, typer.Option(help="Which pointer moves: shadow or champion.")]
+
+
 @models.command()
-def rollback(version: str, desk: Desk, as_json: AsJson = False) -> None:
-    """Serve an earlier version as `shadow` again, after its hashes were verified."""
+def rollback(
+    version: str, desk: Desk, stage: StageOption = "shadow", as_json: AsJson = False
+) -> None:
+    """Serve an earlier version again, after its hashes were verified.
+
+    As champion only a version that was champion before can be served: by the gate's verdict, or by
+    `promote`.
+    """
+    from rl_core.chain.promotion import roll_back
     from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
 
-    store = Workplace.open(desk).store
-    store.point("shadow", version)
-    emit({"desk": desk, "shadow": version}, as_json, show.settings)
+    roll_back(Workplace.open(desk).store, version, stage)
+    emit({"desk": desk, stage: version}, as_json, show.settings)
+
+
+@models.command()
+def promote(
+    version: str,
+    desk: Desk,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the manifest for good.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a version champion by hand, with a reason that its manifest keeps for good.
+
+    The gate makes champions of what proves itself; this is for a person who knows better and says
+    so. The checks that the version did not pass are recorded with the reason. Example: `tollgate
+    models promote VERSION --desk btc_spot --reason "paper trading since May, approved by risk"`
+    """
+    from rl_core.chain.promotion import promote as promote_version
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    promotion = promote_version(Workplace.open(desk).store, version, reason)
+    emit({"desk": desk, "champion": version, **promotion.model_dump()}, as_json, show.settings)

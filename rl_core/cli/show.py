@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
 from rl_core.chain.workplace import Workplace
@@ -65,6 +66,11 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, 
         else:
             lines.append((f"{prefix}{name}", value))
     return lines
+
+
+def markdown(text_: str) -> None:
+    """A report, its tables drawn."""
+    console.print(Markdown(text_))
 
 
 def quality(report: Mapping[str, Any]) -> None:
@@ -130,23 +136,26 @@ def dataset_sample(work: Workplace) -> None:
     table("samples", list(frame.columns), frame.to_numpy().tolist())
 
 
-def checks(results: Sequence[Mapping[str, Any]]) -> None:
+def checks(results: Sequence[Mapping[str, Any]], title: str = "checks") -> None:
     """Checks with their verdicts."""
     lines = [
         [
             r["name"],
-            "pass" if r["passed"] else "FAIL",
+            "pass" if r["passed"] else "not enough evidence" if r.get("is_undecided") else "FAIL",
             "yes" if r["is_blocking"] else "",
             r["detail"],
         ]
         for r in results
     ]
-    table("checks", ["check", "verdict", "blocking", "detail"], lines)
+    table(title, ["check", "verdict", "blocking", "detail"], lines)
 
 
 def gate(report: Mapping[str, Any]) -> None:
     """The gate's verdict."""
-    checks(report["checks"])
+    checks(report["checks"], "safety: may it be served?")
+    if report["skill"] is not None:
+        trials = report["skill"]["trials"]
+        checks(report["skill"]["checks"], f"skill: has it earned a vote? (trials so far: {trials})")
     accounts(
         f"test span of {report['data']}: {report['test_bars']:,} bars, "
         f"{report['test_start'][:16]} to {report['test_end'][:16]}, all costs paid",

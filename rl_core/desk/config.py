@@ -16,6 +16,7 @@ from rl_core.market.source import SourceConfig, length_ns
 from rl_core.market.splits import SplitConfig
 from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
+from rl_core.offline.folds import WalkForwardConfig
 from rl_core.offline.regime_filter import RegimeFilterConfig
 from rl_core.training.config import CloningConfig, PPOConfig
 
@@ -71,6 +72,7 @@ class DeskConfig(BaseModel, ABC):
     bc: CloningConfig = CloningConfig()
     ppo: PPOConfig = PPOConfig()
     gate: GateConfig = GateConfig()
+    walk_forward: WalkForwardConfig = WalkForwardConfig()
     retrain: RetrainConfig = RetrainConfig()
 
     @model_validator(mode="after")

@@ -98,6 +98,11 @@ class Family(Protocol):
         ...
 
     @property
+    def episodes_go_on(self) -> bool:
+        """May an episode of training go on beyond a rollout?"""
+        ...
+
+    @property
     def state(self) -> StateTable:
         """What it sees."""
         ...

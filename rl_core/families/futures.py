@@ -86,6 +86,11 @@ class FuturesFamily(SeriesFamily):
     desk: FuturesDesk
 
     @property
+    def episodes_go_on(self) -> bool:
+        """To the session's end."""
+        return True
+
+    @property
     def state(self) -> StateTable:
         """45 features."""
         return FUTURES_STATE

@@ -45,6 +45,11 @@ class PortfolioFamily:
     desk: PortfolioDesk
 
     @property
+    def episodes_go_on(self) -> bool:
+        """Windows are as long as a rollout."""
+        return False
+
+    @property
     def state(self) -> StateTable:
         """64 features."""
         return PORTFOLIO_STATE

@@ -45,6 +45,11 @@ class SpotFamily(SeriesFamily):
     desk: SpotDesk
 
     @property
+    def episodes_go_on(self) -> bool:
+        """Windows are as long as a rollout."""
+        return False
+
+    @property
     def state(self) -> StateTable:
         """34 features."""
         return SPOT_STATE

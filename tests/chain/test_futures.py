@@ -32,6 +32,7 @@ from rl_core.trading.brackets import TARGET
 from rl_core.training.tracker import TradeSummary
 from tests.chain.test_chain import run_chain
 from tests.chain.test_training import changed, same, weights
+from tests.conftest import LENIENT
 
 CPU = torch.device("cpu")
 PRICES = ["open", "high", "low", "close"]
@@ -52,7 +53,7 @@ def future_desk(**settings: object) -> FuturesDesk:
                 "num_minibatches": 4, "critic_warmup_iterations": 1, "checkpoint_every": 2,
                 "entropy_coefficient": 0.05},
         "environment": {"episode_bars": 120},
-        "gate": {"max_loss_gap": 5.0, "max_accuracy_gap": 0.9, "max_action_share": 1.0},
+        "gate": LENIENT,
     }  # fmt: skip
     return FuturesDesk.model_validate({**base, **settings})
 

@@ -9,6 +9,7 @@ import pytest
 from pipeline.definitions import defs
 from rl_core.chain import CHAIN
 from rl_core.desk import load_desks
+from rl_core.evaluation.config import SAFETY_CHECKS, SKILL_CHECKS
 
 DESKS = [desk.name for desk in load_desks()]
 
@@ -35,6 +36,24 @@ def test_every_desk_has_a_job_and_a_weekly_schedule_that_is_on(desk: str) -> Non
     assert schedule.cron_schedule == "0 6 * * 1"
     assert schedule.execution_timezone == "UTC"
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+@pytest.mark.parametrize("desk", DESKS)
+def test_walking_forward_is_in_a_group_of_its_own_and_no_link_waits_for_it(desk: str) -> None:
+    graph = defs.resolve_asset_graph()
+    key = dg.AssetKey([desk, "walk_forward"])
+    assert graph.get(key).group_name == f"{desk}_walk_forward"
+    assert graph.get(key).parent_keys == {dg.AssetKey([desk, "bars"])}
+    assert not graph.get(key).child_keys
+    assert key not in defs.resolve_job_def(f"retrain_{desk}").asset_layer.executable_asset_keys
+    assert defs.resolve_job_def(f"walk_forward_{desk}")
+
+
+def test_checks_of_skill_do_not_keep_a_safe_model_from_being_served() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
+    assert not any(blocking[name] for name in SKILL_CHECKS)
+    assert all(blocking[name] for name in SAFETY_CHECKS)
 
 
 def test_the_checks_that_protect_what_comes_next_are_blocking() -> None:
