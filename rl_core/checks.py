@@ -21,3 +21,13 @@ class Check(BaseModel):
     def verdict(self) -> str:
         """In words."""
         return "pass" if self.passed else "not enough evidence" if self.is_undecided else "FAIL"
+
+
+def blocking(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
+    """A check whose failure stops what comes next."""
+    return Check(name=name, passed=bool(passed), is_blocking=True, detail=detail, figures=figures)
+
+
+def undecided(name: str, detail: str) -> Check:
+    """A check that had too little to go by; it stops what comes next too."""
+    return Check(name=name, passed=False, is_blocking=True, detail=detail, is_undecided=True)

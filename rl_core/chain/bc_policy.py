@@ -11,7 +11,14 @@ from rl_core.chain import CHAIN
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.models.actor_critic import head_weights
-from rl_core.models.policy_file import Policy, PolicySpec, new_model, save_policy, save_weights
+from rl_core.models.policy_file import (
+    INITIAL_HEADS,
+    Policy,
+    PolicySpec,
+    new_model,
+    save_policy,
+    save_weights,
+)
 from rl_core.models.vote import vote
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.registry.lake import Artifact
@@ -26,8 +33,6 @@ from rl_core.training.cloning import (
 )
 from rl_core.training.config import CloningConfig
 from rl_core.training.overfitting import OverfittingReport, overfitting_report
-
-INITIAL_HEADS = "initial_heads.safetensors"
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def train_clone(
         thresholds=work.read_thresholds("regime_dataset"),
     )
     policy = Policy(new_model(spec).to(device), spec)
-    initial_heads = {k: v.cpu().clone() for k, v in head_weights(policy.model).items()}
+    initial_heads = head_weights(policy.model)
     parameters = sum(p.numel() for p in policy.model.parameters())
     say(
         f"bc: seed {seed}, {len(train.actions):,} training rows, {parameters:,} parameters, "

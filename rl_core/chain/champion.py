@@ -13,7 +13,9 @@ from rl_core.families import AccountWalk
 from rl_core.models.policy_file import load_policy
 from rl_core.registry.store import Version
 
-COMPARED = ("model", "bc", "ppo", "ensemble", "regime_filter", "splits", "costs", "account", "bars")
+LEARNERS = ("model", "bc", "ppo", "ensemble", "regime_filter")
+# sections that both are judged by as they are now; the others say what a policy sees and does
+OF_TODAY = ("bars", "splits", "dataset", "costs", "account")
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,22 @@ def walk_champion(
     """Its actions (S,) and its account, with its own thresholds and at the desk's costs.
 
     Raises:
-        TollgateError: it reads other features, or chooses from other actions.
+        TollgateError: it was trained to see or to do something else than the desk now does.
     """
+    then, now = version.manifest.config, work.desk.resolved()
+    names = [name for name in work.desk.shared_sections if name not in OF_TODAY]
+    pairs = [(name, then.get(name), now[name]) for name in names]
+    pairs += [
+        (f"bars.{name}", then["bars"].get(name), now["bars"][name])
+        for name in ("symbol", "interval")
+    ]
+    for name, before, after in pairs:
+        if difference := first_difference(before, after, name):
+            raise TollgateError(
+                f"the champion must see and do what the desk does, was trained with other "
+                f"{difference}: a person has to decide, with tollgate models promote"
+            )
     champion = load_policy(version.directory)
-    wanted = (work.family.state.names, work.family.actions)
-    if (champion.spec.features, champion.spec.actions) != wanted:
-        raise TollgateError(
-            f"the champion must read the desk's features and choose from its actions, was trained "
-            f"to choose from {', '.join(champion.spec.actions)}"
-        )
     market = work.read_market(champion.spec.thresholds)
     decisions, walk = evaluate_policy(work.family, market, champion.model, span)
     return decisions.action, walk
@@ -81,5 +90,6 @@ def walk_champion(
 def settings_that_differ(work: Workplace, version: Version) -> list[str]:
     """The first setting of each section that is not as the champion's was."""
     now, then = work.desk.resolved(), version.manifest.config
-    found = (first_difference(then.get(name), now.get(name), name) for name in COMPARED)
+    sections = dict.fromkeys([*work.desk.shared_sections, *LEARNERS])
+    found = (first_difference(then.get(name), now.get(name), name) for name in sections)
     return [difference for difference in found if difference is not None]

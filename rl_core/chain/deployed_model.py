@@ -19,7 +19,7 @@ from rl_core.checks import Check
 from rl_core.errors import TollgateError
 from rl_core.evaluation.gate import GateReport
 from rl_core.evaluation.walk_forward import WalkForwardReport
-from rl_core.models.policy_file import SPEC, WEIGHTS, load_policy
+from rl_core.models.policy_file import INITIAL_HEADS, SPEC, WEIGHTS, load_policy
 from rl_core.registry.lake import Artifact
 from rl_core.registry.store import Ancestor, DataSpan, Manifest, Version
 from rl_core.runtime.files import exclusive_lock
@@ -48,8 +48,9 @@ def deploy(work: Workplace) -> Version:
         report = read_report(work)
         policy = lineage["ppo_policy"]
         require_passed(report, policy.content)
+        require_same_champion(work, report)
         manifest = build_manifest(work, report, lineage)
-        files = {name: policy.files[name] for name in (WEIGHTS, SPEC)}
+        files = {name: policy.files[name] for name in (WEIGHTS, SPEC, INITIAL_HEADS)}
         source = work.lake.directory / "ppo_policy"
         version = work.store.publish(source, files, manifest, documents(work, manifest, report))
         work.store.point("shadow", manifest.version)
@@ -68,6 +69,17 @@ def require_passed(report: GateReport, policy: str) -> None:
         raise TollgateError(
             f"the gate's report must judge the policy that is deployed, was about "
             f"{report.policy[:12]} and not {policy[:12]}"
+        )
+
+
+def require_same_champion(work: Workplace, report: GateReport) -> None:
+    """Refuse to replace a champion that the report was not compared with."""
+    now = work.store.pointers().get("champion")
+    then = None if report.champion is None else report.champion.version
+    if report.is_skilled and now != then:
+        raise TollgateError(
+            f"a new champion must be judged against the one that is there, was judged against "
+            f"{then or 'none'} and now there is {now or 'none'}: run tollgate gate again"
         )
 
 
@@ -101,6 +113,7 @@ def build_manifest(work: Workplace, report: GateReport, lineage: dict[str, Artif
         },
         checks=report.all_checks,
         config=settings_used(lineage),
+        trials=0 if report.skill is None else report.skill.trials,
         intervals={horizon: each.model_dump() for horizon, each in report.intervals.items()},
     )
 

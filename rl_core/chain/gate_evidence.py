@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from rl_core.backtest.preparation import PreparedMarket
 from rl_core.chain import CHAIN
-from rl_core.chain.bc_policy import INITIAL_HEADS
 from rl_core.chain.workplace import Workplace
+from rl_core.errors import TollgateError
+from rl_core.evaluation.forecast_skill import ForecastEvidence
 from rl_core.evaluation.gate import ReturnInterval
 from rl_core.evaluation.policy_walk import PolicyDecisions
 from rl_core.evaluation.safety import (
@@ -29,12 +29,13 @@ from rl_core.evaluation.safety import (
 from rl_core.evaluation.skill import SkillEvidence
 from rl_core.evaluation.statistics.conformal import conformal_quantile, coverage_of
 from rl_core.evaluation.stress import RegimeFigures
+from rl_core.evaluation.trading_skill import TradingEvidence
 from rl_core.market.source import length_ns
 from rl_core.models.actor_critic import ActorCritic, Heads, head_weights
 from rl_core.models.hybrid_action import most_likely_action
-from rl_core.models.policy_file import Policy, load_policy
+from rl_core.models.policy_file import Policy, load_initial_heads, load_policy
 from rl_core.offline.dataset import dataset_arrays
-from rl_core.registry.trials import candidates_of, number_of, variance_of
+from rl_core.registry.trials import Trial, candidates_of, number_of, variance_of
 from rl_core.serving.predict import decide_state
 from rl_core.trading.accounts import HOLD
 from rl_core.training.cloning import (
@@ -135,7 +136,7 @@ def behaviour(policy: Policy, rows: Demonstrations, config: CloningConfig) -> Be
 
 def head_training(judged: Judged, rows: Demonstrations) -> HeadTraining:
     """How far the return heads moved, and how much of the trunk's gradient is theirs."""
-    initial = load_file(judged.work.lake.path("bc_policy", INITIAL_HEADS))
+    initial = load_initial_heads(judged.work.lake.directory / "ppo_policy")
     moved = torch.zeros(len(judged.policy.spec.horizons))
     length = torch.zeros_like(moved)
     for name, weights in head_weights(judged.policy.model).items():
@@ -190,14 +191,29 @@ def clone_agreement(work: Workplace, test: Demonstrations) -> CloneAgreement:
 
 
 def missing_links(work: Workplace) -> list[str]:
-    """Links that the policy's lineage should have and has not; the hashes of the rest hold.
-
-    Raises:
-        TollgateError: a link was changed since it was sealed, or built again.
-    """
-    found = work.lake.lineage("ppo_policy")
+    """Links that the policy's lineage should have and has not, or what is wrong with one."""
+    try:
+        found = work.lake.lineage("ppo_policy")
+    except TollgateError as error:
+        return [str(error)]
     links = list(CHAIN)
     return [name for name in links[: links.index("ppo_policy") + 1] if name not in found]
+
+
+def complete_ledger(work: Workplace) -> list[Trial]:
+    """Every trial of the desk.
+
+    Raises:
+        TollgateError: fewer than a version of the store was judged with: trials were lost.
+    """
+    trials = work.trials.trials()
+    counted = max(work.store.trials().values(), default=0)
+    if number_of(trials) < counted:
+        raise TollgateError(
+            f"{work.trials.directory} must hold the {counted} trials that a version of the store "
+            f"was judged with, was {number_of(trials)}: bring back what was deleted"
+        )
+    return trials
 
 
 def overlap_bars(judged: Judged) -> tuple[int, ...]:
@@ -212,18 +228,23 @@ def skill_evidence(
     """For the skill tier."""
     work, horizons = judged.work, judged.policy.spec.horizons
     train = dataset_arrays(judged.dataset, horizons, "train").returns.astype(np.float64)
-    trials = work.trials.trials()
+    trials = complete_ledger(work)
+    variance = variance_of(trials)
     return SkillEvidence(
-        horizons=horizons,
-        overlap_bars=overlap_bars(judged),
-        predictions=judged.predictions,
-        targets=judged.targets,
-        train_means=np.nanmean(train, axis=0),
-        returns=returns,
-        bars_per_year=bars_per_year,
-        trials=number_of(trials),
-        trial_variance=variance_of(trials) / bars_per_year,
-        candidates=candidates_of(trials, work.lake.seal("offline_dataset").content),
+        ForecastEvidence(
+            horizons=horizons,
+            overlap_bars=overlap_bars(judged),
+            predictions=judged.predictions,
+            targets=judged.targets,
+            train_means=np.nanmean(train, axis=0),
+        ),
+        TradingEvidence(
+            returns=returns,
+            bars_per_year=bars_per_year,
+            trials=number_of(trials),
+            trial_variance=None if variance is None else variance / bars_per_year,
+            candidates=candidates_of(trials, work.lake.seal("offline_dataset").content),
+        ),
     )
 
 
@@ -249,6 +270,7 @@ def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterva
         both = np.concatenate([validation, test])
         overlap = overlaps[number]
         width = conformal_quantile(both, coverage, overlap)
+        earlier = conformal_quantile(validation, coverage, overlap)
         if not np.isfinite(width):
             continue
         found[horizon] = ReturnInterval(
@@ -256,7 +278,7 @@ def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterva
             half_width=width,
             volatility_floor=floor,
             rows=int(np.isfinite(both).sum()),
-            test_coverage=coverage_of(test, conformal_quantile(validation, coverage, overlap)),
+            test_coverage=coverage_of(test, earlier) if np.isfinite(earlier) else None,
         )
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from safetensors.torch import save_file
 
 from rl_core.chain import CHAIN
 from rl_core.chain.bc_policy import demonstrations
@@ -14,8 +15,9 @@ from rl_core.chain.training_verdict import training_verdict
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
 from rl_core.desk import parse_desk
+from rl_core.errors import TollgateError, validated
 from rl_core.evaluation.learning_plot import plot_learning
-from rl_core.models.policy_file import Policy, save_policy
+from rl_core.models.policy_file import INITIAL_HEADS, Policy, save_policy
 from rl_core.registry.lake import Artifact
 from rl_core.registry.trials import Trial
 from rl_core.runtime.checkpoint import remove_checkpoints
@@ -24,6 +26,7 @@ from rl_core.training.cloning import cloning_scores
 from rl_core.training.ppo_figures import PPOIteration
 
 MIN_EXPLAINED_VARIANCE = 0.5
+TRIAL = "trial.json"
 
 
 def build_ppo_policy(
@@ -45,6 +48,8 @@ def build_ppo_policy(
         horizons = trained_horizons(trained)
         spec = trained.spec.model_copy(update={"trained_horizons": horizons})
         save_policy(directory, Policy(learner.model, spec))
+        save_file(trained.initial_heads, directory / INITIAL_HEADS)
+        write_json(directory / TRIAL, trial_facts(work, trained))
         history = [each.model_dump(exclude=TIMINGS) for each in learner.history]
         write_json(directory / "history.json", history)
         write_json(directory / "metrics.json", trained.log.summaries)
@@ -55,24 +60,42 @@ def build_ppo_policy(
         timings["steps_per_second"] = float(np.median(rates))
     remove_checkpoints(trained.folder)
     artifact = work.lake.load("ppo_policy")
-    work.trials.record(trial_of(work, trained, artifact))
+    record_trial(work)
     return artifact
 
 
-def trial_of(work: Workplace, trained: Trained, artifact: Artifact) -> Trial:
-    """The training as the ledger counts it."""
+def record_trial(work: Workplace) -> None:
+    """Enter the sealed training into the ledger, if it is not there.
+
+    Raises:
+        TollgateError: it was trained by an earlier version, which did not count trials.
+    """
+    artifact = work.lake.seal("ppo_policy")
+    if TRIAL not in artifact.files:
+        raise TollgateError(
+            f"ppo_policy of desk {work.desk.name} must say what it was picked from, was trained by "
+            "an earlier version: train it again"
+        )
+    told = {name: artifact.config[name] for name in ("ppo", "model", "regime_filter")}
+    facts = {
+        **read_json(work.lake.path("ppo_policy", TRIAL)),
+        "policy": artifact.content,
+        "made_at": artifact.created_at,
+        "settings": sha256_json(told),
+    }
+    work.trials.record(validated(Trial, facts, f"{TRIAL} of ppo_policy"))
+
+
+def trial_facts(work: Workplace, trained: Trained) -> dict[str, Any]:
+    """What the ledger needs and the seal does not say."""
     validations = trained.learner.validations
     best = next(v for v in validations if v.iteration == trained.learner.best_iteration)
-    told = {name: artifact.config[name] for name in ("bc", "ppo", "model", "regime_filter")}
-    return Trial(
-        policy=artifact.content,
-        made_at=artifact.created_at,
-        seeds=len(work.desk.bc.seeds),
-        settings=sha256_json(told),
-        dataset=work.lake.seal("offline_dataset").content,
-        validation_sharpe=best.score,
-        candidates=tuple(validation.returns for validation in validations),
-    )
+    return {
+        "seeds": len(work.lake.seal("bc_policy").config["bc"]["seeds"]),
+        "dataset": work.lake.seal("offline_dataset").content,
+        "validation_sharpe": best.score,
+        "candidates": [validation.returns for validation in validations],
+    }
 
 
 def figures(work: Workplace, trained: Trained, options: TrainingOptions) -> dict[str, Any]:

@@ -30,8 +30,14 @@ from rl_core.errors import Interrupted, TollgateError
 from rl_core.evaluation.statistics.selection import condensed
 from rl_core.families import family_of
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.models.actor_critic import ActorCritic
-from rl_core.models.policy_file import Policy, PolicySpec, load_policy, new_model
+from rl_core.models.actor_critic import ActorCritic, head_weights
+from rl_core.models.policy_file import (
+    Policy,
+    PolicySpec,
+    load_initial_heads,
+    load_policy,
+    new_model,
+)
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows
 from rl_core.runtime.memory import memory_limit
@@ -59,6 +65,7 @@ class Trained:
     folder: Path  # of its checkpoints, `metrics.json` and TensorBoard events
     config: DeskConfig
     log: TrainingLog
+    initial_heads: dict[str, torch.Tensor]  # of the return heads, before they were ever trained
 
 
 def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None]) -> Trained:
@@ -70,7 +77,7 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
     """
     if work.desk.bars.is_simulated:
         say(f"ppo: trains on {work.desk.bars.market_name} bars")
-    policy, started_from = starting_policy(work, options, say)
+    policy, started_from, initial_heads = starting_policy(work, options, say)
     before = return_losses(work, policy, options.device)
     run = run_facts(work, started_from, options.processes.count, options.device)
     folder = run_folder(work, run)
@@ -108,13 +115,13 @@ def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None
         )  # fmt: skip
     if not is_done:
         raise interruption(work, options)
-    return Trained(learner, policy.spec, started_from, before, folder, desk, log)
+    return Trained(learner, policy.spec, started_from, before, folder, desk, log, initial_heads)
 
 
 def starting_policy(
     work: Workplace, options: TrainingOptions, say: Callable[[str], None]
-) -> tuple[Policy, str]:
-    """The policy that training starts from, and its name.
+) -> tuple[Policy, str, dict[str, torch.Tensor]]:
+    """The policy that training starts from, its name, and its return heads as initialised.
 
     Mode `full` starts from the clone, `incremental` from the champion; heads alone are trained on
     the policy that PPO last made, or on the champion.
@@ -125,13 +132,14 @@ def starting_policy(
     desk, device = work.desk, options.device
     if desk.ppo.mode == "incremental":
         version = work.store.served("champion")
-        policy, name = load_policy(version.directory, device), version.manifest.version
+        place, name = version.directory, version.manifest.version
     else:
         link = "ppo_policy" if desk.ppo.train_heads_only else "bc_policy"
         if link == "ppo_policy":
             work.lake.lineage(link)  # it is sealed anew as made from the same inputs
         name = f"{link} {work.lake.load(link).content[:12]}"
-        policy = load_policy(work.lake.directory / link, device)
+        place = work.lake.directory / link
+    policy, initial_heads = load_policy(place, device), load_initial_heads(place)
     thresholds = work.read_thresholds("regime_dataset")
     # the risk head is the clone's affair: PPO keeps it as it finds it
     shape = desk.model.model_copy(update={"risk_head": policy.spec.model.risk_head})
@@ -155,8 +163,8 @@ def starting_policy(
         say(f"ppo: starting from a new network ({spec.model.shape()}): {mismatch}")
         train, _ = demonstrations(work, device)
         fit_units(wanted, train.states, train.returns)
-        return Policy(wanted.eval(), spec), "a new network"
-    return Policy(policy.model, spec), name
+        return Policy(wanted.eval(), spec), "a new network", head_weights(wanted)
+    return Policy(policy.model, spec), name, initial_heads
 
 
 def return_losses(work: Workplace, policy: Policy, device: torch.device) -> list[float]:

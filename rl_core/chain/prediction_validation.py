@@ -13,6 +13,7 @@ from rl_core.chain.gate_evidence import (
     safety_evidence,
     skill_evidence,
 )
+from rl_core.chain.ppo_policy import record_trial
 from rl_core.chain.scoring import evaluate_policy, split_span
 from rl_core.chain.workplace import Workplace
 from rl_core.checks import Check
@@ -33,7 +34,7 @@ from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import read_json, write_json
 from rl_core.trading.performance import Performance, annual_factor, bar_returns
 
-INCOMPARABLE = "holds_against_the_champion"
+AGAINST_CHAMPION = "holds_against_the_champion"
 
 
 def build_prediction_validation(work: Workplace) -> Artifact:
@@ -44,10 +45,11 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     span = split_span(dataset, "test")
     decisions, own = evaluate_policy(work.family, market, policy.model, span)
     judged = Judged(work, policy, market, dataset, decisions)
+    record_trial(work)
+    work.trials.judged(inputs["ppo_policy"].content, own.performance.sharpe)
     rival = champion_on(work, inputs["ppo_policy"].content, span, decisions)
     walks = accounts(judged, own, span[0], rival)
     report = judge(judged, walks, rival, inputs["ppo_policy"].content)
-    work.trials.judged(report.policy, report.performance[POLICY].sharpe)
     with work.lake.build(
         "prediction_validation", inputs, work.desk.resolved(), summary(report)
     ) as directory:
@@ -111,7 +113,7 @@ def refuse_incomparable(skill: SkillReport, rival: Rival | None) -> SkillReport:
         return skill
     checks = [
         check.model_copy(update={"passed": False, "detail": rival.comparison.reason})
-        if check.name == INCOMPARABLE
+        if check.name == AGAINST_CHAMPION
         else check
         for check in skill.checks
     ]

@@ -2,7 +2,7 @@
 
 import getpass
 from datetime import UTC, datetime
-from typing import get_args
+from typing import cast, get_args
 
 from rl_core.errors import TollgateError
 from rl_core.registry.store import ModelStore, Promotion, Stage
@@ -40,16 +40,13 @@ def roll_back(store: ModelStore, version: str, stage: str) -> None:
     Raises:
         TollgateError: no such version or stage, or a champion that never was one.
     """
-    found = store.version(version).manifest
-    match stage:
-        case "shadow":
-            store.point("shadow", version)
-        case "champion":
-            if found.stage != "champion" and not found.promotions:
-                raise TollgateError(
-                    f"a champion must have been one before, was {version}, a {found.stage}: use "
-                    'tollgate models promote --reason "…"'
-                )
-            store.point("champion", version)
-        case _:
-            raise TollgateError(f"--stage must be one of {', '.join(get_args(Stage))}, was {stage}")
+    if stage not in get_args(Stage):
+        raise TollgateError(f"--stage must be one of {', '.join(get_args(Stage))}, was {stage}")
+    with exclusive_lock(store.directory / ".deploy.lock", f"rolling back in {store.desk}"):
+        found = store.version(version).manifest
+        if stage == "champion" and found.stage != "champion" and not found.promotions:
+            raise TollgateError(
+                f"a champion must have been one before, was {version}, a {found.stage}: use "
+                'tollgate models promote --reason "…"'
+            )
+        store.point(cast(Stage, stage), version)

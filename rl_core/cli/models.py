@@ -6,9 +6,7 @@ import typer
 
 from rl_core.cli.output import AsJson, Desk, emit
 
-models = typer.Typer(
-    no_args_is_help=True, help="Deployed versions: list, show, promote, roll back."
-)
+models = typer.Typer(no_args_is_help=True, help="Deployed versions, and the trials behind them.")
 
 
 @models.command("list")
@@ -35,7 +33,20 @@ def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
 
     found = Workplace.open(desk).store.version(version)
     card = (found.directory / "model_card.md").read_text()
+    for each in found.manifest.promotions:
+        card += f"\nPromoted to champion by {each.by}, {each.promoted_at}: {each.reason}\n"
     emit(found.manifest.model_dump(mode="json") if as_json else card, as_json, print)
+
+
+@models.command()
+def trials(desk: Desk, as_json: AsJson = False) -> None:
+    """List every policy that was ever trained for a desk: what a Sharpe ratio is deflated by."""
+    from rl_core.chain.workplace import Workplace
+    from rl_core.cli import show
+
+    hidden = {"candidates", "dataset"}
+    found = [each.model_dump(exclude=hidden) for each in Workplace.open(desk).trials.trials()]
+    emit(sorted(found, key=lambda each: each["made_at"]), as_json, show.rows)
 
 
 StageOption = Annotated[str, typer.Option(help="Which pointer moves: shadow or champion.")]

@@ -20,17 +20,20 @@ SAFETY_CHECKS = (  # may a version be served at all?
     "backtest_equals_environment",
     "lineage_is_complete",
 )
-SKILL_CHECKS = (  # has it shown that it deserves to decide?
+FORECAST_CHECKS = (
     "forecast_ranks_returns",
     "forecast_beats_zero",
     "forecast_beats_train_mean",
     "forecast_is_calibrated",
+)
+TRADING_CHECKS = (
     "beats_the_teacher",
     "beats_the_benchmarks",
     "holds_against_the_champion",
     "sharpe_survives_deflation",
     "selection_is_not_overfit",
 )
+SKILL_CHECKS = FORECAST_CHECKS + TRADING_CHECKS  # has it shown that it deserves to decide?
 
 Severity = Literal["block", "warn"]
 
@@ -55,6 +58,12 @@ class SkillConfig(BaseModel):
     min_test_bars: int = Field(default=250, ge=50, description="for anything said of trading")
     champion_rule: Literal["not_worse", "better"] = Field(
         default="not_worse", description="what a challenger must show against the champion"
+    )
+    champion_margin: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="of the champion's Sharpe ratio: how much worse counts",
     )
     max_overfitting_probability: float = Field(default=0.5, gt=0, le=1)
     overfitting_blocks: int = Field(default=16, ge=4, le=20, multiple_of=2)

@@ -14,10 +14,17 @@ from scipy.signal import lfilter
 from scipy.stats import binomtest
 
 from rl_core.evaluation.accounts import POLICY, TEACHER
-from rl_core.evaluation.config import SKILL_CHECKS, GateConfig, SkillConfig
+from rl_core.evaluation.config import (
+    FORECAST_CHECKS,
+    SKILL_CHECKS,
+    GateConfig,
+    SkillConfig,
+)
+from rl_core.evaluation.forecast_skill import ForecastEvidence
 from rl_core.evaluation.skill import SkillEvidence, SkillReport, judge_skill
 from rl_core.evaluation.statistics.forecasts import rank_ic
 from rl_core.evaluation.statistics.selection import selection_risk
+from rl_core.evaluation.trading_skill import TradingEvidence
 
 Array = NDArray[np.float64]
 
@@ -30,21 +37,27 @@ NUM_CANDIDATES = 5
 CHEATED_R2 = 0.05  # of the honest forecast that the cheats are made from
 
 
+# honest forecasts (S, H), past returns over as many bars (S, H), generator -> forecasts (S, H)
+Forecaster = Callable[[Array, Array, np.random.Generator], Array]
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of forecast, and what the market lets be known."""
 
     name: str
     signal_r2: float  # of the next bar's return
-    forecast: Callable[[Array, np.random.Generator], Array]  # of the honest one
+    forecast: Forecaster
     is_skilled: bool  # should it pass?
+    # truth, market and generator -> returns of its account; None trades by the forecast's sign
+    account: Callable[[Array, Array, np.random.Generator], Array] | None = None
 
 
-def _honest(truth: Array, _rng: np.random.Generator) -> Array:
+def _honest(truth: Array, _past: Array, _rng: np.random.Generator) -> Array:
     return truth
 
 
-def _noise(truth: Array, rng: np.random.Generator) -> Array:
+def _noise(truth: Array, _past: Array, rng: np.random.Generator) -> Array:
     """Knows nothing; slow or quick, and faint or as lively as an honest forecast of R2 = 1%."""
     persistence, liveliness = rng.choice([0.0, 0.8, 0.98]), rng.choice([0.01, 0.03, 0.1])
     shocks = rng.standard_normal(truth.shape) * np.sqrt(1 - persistence**2)
@@ -52,21 +65,35 @@ def _noise(truth: Array, rng: np.random.Generator) -> Array:
     return liveliness * RETURN_SD * slow
 
 
-def _constant(truth: Array, _rng: np.random.Generator) -> Array:
+def _constant(truth: Array, _past: Array, _rng: np.random.Generator) -> Array:
     return np.full(truth.shape, 0.1 * RETURN_SD)
 
 
-def _dither(truth: Array, rng: np.random.Generator) -> Array:
+def _dither(truth: Array, _past: Array, rng: np.random.Generator) -> Array:
     """A constant that trembles enough for no two predictions to be equal."""
     return 0.1 * RETURN_SD * (1 + 0.2 * rng.standard_normal(truth.shape))
+
+
+def _knowing(truth: Array, market: Array, _rng: np.random.Generator) -> Array:
+    """Trades on what its forecasts do not say."""
+    return traded(np.sign(truth[: len(market), 0]), market)
+
+
+def _idle(_truth: Array, market: Array, rng: np.random.Generator) -> Array:
+    """Long or short at random, and free of cost."""
+    return np.sign(rng.standard_normal(len(market))) * market
 
 
 KINDS = (
     Kind("noise", 0.0, _noise, is_skilled=False),
     Kind("constant", CHEATED_R2, _constant, is_skilled=False),
     Kind("constant + dither", CHEATED_R2, _dither, is_skilled=False),
-    Kind("sign flipped", CHEATED_R2, lambda truth, _: -truth, is_skilled=False),
-    Kind("20 times too loud", CHEATED_R2, lambda truth, _: 20 * truth, is_skilled=False),
+    Kind("sign flipped", CHEATED_R2, lambda truth, _past, _rng: -truth, is_skilled=False),
+    Kind("20 times too loud", CHEATED_R2, lambda truth, _past, _rng: 20 * truth, is_skilled=False),
+    # where one half of the tier has nothing to object to, the other has to hold the rate alone
+    Kind("noise, account that knows", CHEATED_R2, _noise, is_skilled=False, account=_knowing),
+    Kind("honest, account at random", CHEATED_R2, _honest, is_skilled=False, account=_idle),
+    Kind("past returns, reversed", 0.0, lambda _, past, _rng: -0.05 * past, is_skilled=False),
     Kind("honest, R2 = 1%", 0.01, _honest, is_skilled=True),
     Kind("honest, R2 = 5%", 0.05, _honest, is_skilled=True),
 )
@@ -128,12 +155,11 @@ def try_kind(name: str, series: int, test_bars: int) -> KindResult:
     reports: list[SkillReport] = [
         judge_skill(evidence_of(kind, seed, test_bars), config) for seed in range(series)
     ]
-    forecasts = SKILL_CHECKS[:4]
     passed: list[Mapping[str, bool]] = [{c.name: c.passed for c in r.checks} for r in reports]
     return KindResult(
         kind=kind.name,
         is_skilled=kind.is_skilled,
-        forecasts_pass=Rate.of(sum(all(p[n] for n in forecasts) for p in passed), series),
+        forecasts_pass=Rate.of(sum(all(p[n] for n in FORECAST_CHECKS) for p in passed), series),
         tier_passes=Rate.of(sum(report.is_skilled for report in reports), series),
         checks_pass={n: sum(p[n] for p in passed) / series for n in SKILL_CHECKS},
     )
@@ -143,18 +169,19 @@ def evidence_of(kind: Kind, seed: int, test_bars: int) -> SkillEvidence:
     """One series: a market, forecasts of it, and an account that trades by their sign."""
     rng = np.random.default_rng([seed, round(1e4 * kind.signal_r2)])
     longest = max(HORIZONS.values())
-    shocks = rng.standard_normal(test_bars + longest) * np.sqrt(1 - PERSISTENCE**2)
+    shocks = rng.standard_normal(test_bars + 2 * longest) * np.sqrt(1 - PERSISTENCE**2)
     known = RETURN_SD * np.sqrt(kind.signal_r2) * lfilter([1.0], [1.0, -PERSISTENCE], shocks)
     noise = RETURN_SD * np.sqrt(1 - kind.signal_r2) * rng.standard_normal(len(known))
-    returns = known + noise  # the return of bar t + 1, whose mean is known at the close of bar t
+    total = np.concatenate([[0.0], np.cumsum(known + noise)])
+    now = np.arange(longest, longest + test_bars)  # known[now] is the mean of the bar to come
+    spans = list(HORIZONS.values())
+    targets = np.column_stack([total[now + bars] - total[now] for bars in spans])
+    past = np.column_stack([total[now] - total[now - bars] for bars in spans])
     # the mean decays by `PERSISTENCE` a bar, so what is known of the sum is a multiple of it
-    reach = {n: (1 - PERSISTENCE**n) / (1 - PERSISTENCE) for n in HORIZONS.values()}
-    truth = np.column_stack([reach[n] * known[:test_bars] for n in HORIZONS.values()])
-    total = np.concatenate([[0.0], np.cumsum(returns)])
-    targets = np.column_stack(
-        [total[n : n + test_bars] - total[:test_bars] for n in HORIZONS.values()]
-    )
-    forecasts = kind.forecast(truth, rng)
+    reach = [(1 - PERSISTENCE**bars) / (1 - PERSISTENCE) for bars in spans]
+    truth = known[now, None] * np.array(reach)
+    forecasts = kind.forecast(truth, past, rng)
+    returns = np.diff(total)[longest:]
     market = returns[: test_bars - 1]
 
     def wandering() -> Array:
@@ -163,21 +190,23 @@ def evidence_of(kind: Kind, seed: int, test_bars: int) -> SkillEvidence:
         return traded(np.sign(lfilter([1.0], [1.0, -0.95], shocks)), market)
 
     own = traded(np.sign(forecasts[:-1, 0]), market)
+    if kind.account is not None:
+        own = kind.account(truth, market, rng)
     return SkillEvidence(
-        horizons=tuple(HORIZONS),
-        overlap_bars=tuple(HORIZONS.values()),
-        predictions=forecasts,
-        targets=targets,
-        train_means=rng.standard_normal(2) * RETURN_SD * np.array([1, 24]) / np.sqrt(14_000),
-        returns={
-            POLICY: own,
-            TEACHER: wandering(),
-            "buy_and_hold": market,
-        },
-        bars_per_year=BARS_PER_YEAR,
-        trials=1,
-        trial_variance=0.0,
-        candidates=np.column_stack([own, *(wandering() for _ in range(NUM_CANDIDATES - 1))]),
+        ForecastEvidence(
+            horizons=tuple(HORIZONS),
+            overlap_bars=tuple(HORIZONS.values()),
+            predictions=forecasts,
+            targets=targets,
+            train_means=rng.standard_normal(2) * RETURN_SD * np.array([1, 24]) / np.sqrt(14_000),
+        ),
+        TradingEvidence(
+            returns={POLICY: own, TEACHER: wandering(), "buy_and_hold": market},
+            bars_per_year=BARS_PER_YEAR,
+            trials=1,
+            trial_variance=None,
+            candidates=np.column_stack([own, *(wandering() for _ in range(NUM_CANDIDATES - 1))]),
+        ),
     )
 
 
@@ -193,10 +222,11 @@ def measure_levels(series: int, test_bars: int = 2000, trials: int = 10) -> Leve
     hits, noise, planted = 0, [], []
     for seed in range(series):
         evidence = evidence_of(KINDS[0], 10_000 + seed, test_bars)
-        if evidence.predictions is None:
+        forecasts = evidence.forecasts
+        if forecasts.predictions is None:
             raise TypeError("a kind of forecast must have predictions")
         overlap = HORIZONS["24h"]
-        p = rank_ic(evidence.predictions[:, 1], evidence.targets[:, 1], overlap).p_value
+        p = rank_ic(forecasts.predictions[:, 1], forecasts.targets[:, 1], overlap).p_value
         hits += p <= 0.05
         alike = rng.standard_normal((test_bars, trials))
         noise.append(selection_risk(alike, 16).overfitting)

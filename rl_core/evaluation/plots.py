@@ -40,10 +40,10 @@ def write_plots(
     plot_equity(directory / "equity.png", report.data, timestamps, equity)
     plot_actions(directory / "actions.png", report.data, actions)
     plot_regimes(directory / "regimes.png", report.data, report.regimes)
-    if predictions is None or report.skill is None:
-        return
+    if predictions is None or report.skill is None or not report.skill.forecasts:
+        return  # a forecast that is not finite is refused, and there is nothing to draw
     for forecast, prediction, target in zip(
-        report.skill.forecasts, predictions.T, targets.T, strict=False
+        report.skill.forecasts, predictions.T, targets.T, strict=True
     ):
         path = directory / f"predictions_{forecast.horizon}.png"
         plot_predictions(path, report.data, forecast, prediction, target)
@@ -120,14 +120,11 @@ def plot_regimes(path: Path, data: str, regimes: Mapping[str, RegimeFigures]) ->
     """The policy's Sharpe ratio in each kind of market."""
     figure = _figure(7.5, 3.5)
     axes = figure.subplots()
-    known = {name: r for name, r in regimes.items() if r.sharpe is not None}
-    for at, figures in enumerate(known.values()):
-        middle = figures.sharpe or 0.0
-        low, high = figures.sharpe_low or 0.0, figures.sharpe_high or 0.0
-        axes.errorbar(
-            [at], [middle], yerr=[[middle - low], [high - middle]], fmt="o", color="tab:blue"
-        )
-    labels = [f"{name.replace('_', ' ')}\n{r.bars:,} bars" for name, r in known.items()]
+    known = {name: (r.bars, r.sharpe) for name, r in regimes.items() if r.sharpe is not None}
+    for at, (_, each) in enumerate(known.values()):
+        error = [[each.sharpe - each.low], [each.high - each.sharpe]]
+        axes.errorbar([at], [each.sharpe], yerr=error, fmt="o", color="tab:blue")
+    labels = [f"{name.replace('_', ' ')}\n{bars:,} bars" for name, (bars, _) in known.items()]
     axes.set_xticks(range(len(known)), labels, fontsize=8)
     axes.axhline(0, color="grey", linewidth=0.6)
     axes.set_ylabel("annual Sharpe, 95%")

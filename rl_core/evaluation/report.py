@@ -164,7 +164,7 @@ def _regime_table(report: GateReport) -> list[str]:
         "|---|---|---|---|",
         *(
             f"| {name.replace('_', ' ')} | {r.bars} | {r.action} {percent(r.action_share)} "
-            f"| {number(r.sharpe)} ({number(r.sharpe_low)} to {number(r.sharpe_high)}) |"
+            f"| {r.sharpe or '–'} |"
             for name, r in report.regimes.items()
         ),
     ]

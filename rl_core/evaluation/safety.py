@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
-from rl_core.checks import Check
+from rl_core.checks import Check, blocking
 from rl_core.evaluation.config import SAFETY_CHECKS, GateConfig
 from rl_core.evaluation.metrics import (
     largest_identical_share,
@@ -90,17 +90,17 @@ def judge_safety(evidence: Evidence, config: GateConfig) -> list[Check]:
         _check_imitation(evidence.clone, config),
         *_overfit_checks(evidence.train, evidence.test, config),
         _check_latency(evidence.latencies_seconds, config),
-        _check(
+        blocking(
             "backtest_equals_environment",
             evidence.account_error <= config.max_account_error,
             f"largest relative difference of equity {evidence.account_error:.1e}, "
             f"limit {config.max_account_error:.0e}",
             error=evidence.account_error,
         ),
-        _check(
+        blocking(
             "lineage_is_complete",
             not evidence.missing_links,
-            f"without {', '.join(evidence.missing_links)}"
+            f"missing or broken: {', '.join(evidence.missing_links)}"
             if evidence.missing_links
             else "every link down to the bars is there, and every hash holds",
         ),
@@ -108,23 +108,19 @@ def judge_safety(evidence: Evidence, config: GateConfig) -> list[Check]:
     return [each.model_copy(update={"is_blocking": config.blocks(each.name)}) for each in checks]
 
 
-def _check(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
-    return Check(name=name, passed=bool(passed), is_blocking=True, detail=detail, figures=figures)
-
-
 def _prediction_checks(evidence: Evidence, config: GateConfig) -> list[Check]:
     names = SAFETY_CHECKS[:4]
     if evidence.predictions is None:
         detail = "return heads were not trained, so there is no prediction"
-        return [_check(name, not config.require_predictions, detail) for name in names]
+        return [blocking(name, not config.require_predictions, detail) for name in names]
     is_finite = bool(np.isfinite(evidence.predictions).all())
     bad_rows = int((~np.isfinite(evidence.predictions)).any(axis=1).sum())
-    finite = _check(
+    finite = blocking(
         names[0], is_finite, f"{bad_rows} of {len(evidence.predictions)} not finite", rows=bad_rows
     )
     if not is_finite:
         detail = "cannot be judged while predictions are not finite"
-        return [finite, *(_check(name, False, detail) for name in names[1:])]
+        return [finite, *(blocking(name, False, detail) for name in names[1:])]
     return [
         finite,
         _check_range(evidence.predictions),
@@ -135,7 +131,7 @@ def _prediction_checks(evidence: Evidence, config: GateConfig) -> list[Check]:
 
 def _check_range(predictions: Array) -> Check:
     largest = float(np.abs(predictions).max())
-    return _check(
+    return blocking(
         "predictions_are_within_100_percent",
         largest <= 1,
         f"largest absolute prediction {largest:.4f}, limit 1",
@@ -154,7 +150,7 @@ def _check_alive(evidence: Evidence, predictions: Array, config: GateConfig) -> 
         figures[f"share_beyond_0.1%_{horizon}"] = metrics.plain_threshold_share
     lowest = min(value for name, value in figures.items() if name.startswith("implied"))
     detail = f"smallest implied R2 {lowest:.5f}, at least {config.min_implied_r2}"
-    return _check("predictions_are_alive", lowest >= config.min_implied_r2, detail, **figures)
+    return blocking("predictions_are_alive", lowest >= config.min_implied_r2, detail, **figures)
 
 
 def _check_variation(horizons: Sequence[str], predictions: Array, config: GateConfig) -> Check:
@@ -164,14 +160,14 @@ def _check_variation(horizons: Sequence[str], predictions: Array, config: GateCo
         f"at most {largest:.4f} of states share a prediction, limit {config.max_identical_share}"
     )
     passed = largest <= config.max_identical_share
-    return _check("predictions_vary_across_states", passed, detail, **shares)
+    return blocking("predictions_vary_across_states", passed, detail, **shares)
 
 
 def _check_actions(evidence: Evidence, config: GateConfig) -> Check:
     names, actions = evidence.action_names, evidence.actions
     shares = np.bincount(actions, minlength=len(names)) / len(actions)
     largest = int(shares.argmax())
-    return _check(
+    return blocking(
         "actions_have_not_collapsed",
         bool(shares[largest] <= config.max_action_share),
         f"{names[largest]} in {shares[largest]:.3f} of bars, limit {config.max_action_share}",
@@ -195,7 +191,7 @@ def _check_regimes(regimes: Mapping[str, RegimeFigures], config: GateConfig) -> 
         else f"alive in {', '.join(judged) or 'no regime'}"
     ) + (f"; too rare to judge: {', '.join(rare)}" if rare else "")
     shares = {f"action_share_{name}": figures.action_share for name, figures in judged.items()}
-    check = _check("no_regime_is_degenerate", not bad and bool(judged), detail, **shares)
+    check = blocking("no_regime_is_degenerate", not bad and bool(judged), detail, **shares)
     return check.model_copy(update={"is_undecided": not judged})
 
 
@@ -211,14 +207,14 @@ def _check_behaviour(train: Behaviour, test: Behaviour, config: GateConfig) -> C
     )
     passed = shift <= config.max_action_shift and strength <= config.max_strength_shift
     figures = {"action_shift": shift, "strength_shift": strength}
-    return _check("behaviour_is_near_training", passed, detail, **figures)
+    return blocking("behaviour_is_near_training", passed, detail, **figures)
 
 
 def _check_heads(evidence: Evidence, config: GateConfig) -> Check:
     name, heads = "heads_were_trained", evidence.heads
     if heads is None:
         detail = "return heads were not trained, so there is no prediction"
-        return _check(name, not config.require_predictions, detail)
+        return blocking(name, not config.require_predictions, detail)
     least = min(heads.movement.values())
     detail = (
         f"return heads moved by {least:.3f} of their length from initialisation at least, limit "
@@ -226,7 +222,7 @@ def _check_heads(evidence: Evidence, config: GateConfig) -> Check:
     )
     figures = {f"movement_{horizon}": value for horizon, value in heads.movement.items()}
     figures["gradient_share"] = heads.gradient_share
-    return _check(name, least >= config.min_head_movement, detail, **figures)
+    return blocking(name, least >= config.min_head_movement, detail, **figures)
 
 
 def _check_imitation(clone: CloneAgreement, config: GateConfig) -> Check:
@@ -242,7 +238,7 @@ def _check_imitation(clone: CloneAgreement, config: GateConfig) -> Check:
         f"alone {clone.majority_share:.3f}); balanced {clone.balanced_accuracy:.3f}, above "
         f"{chance:.3f}; Matthews correlation {clone.matthews:.3f}, above {config.min_matthews}"
     )
-    return _check(
+    return blocking(
         "clone_imitates_the_teacher", passed, detail, accuracy=clone.accuracy,
         balanced_accuracy=clone.balanced_accuracy, matthews=clone.matthews,
     )  # fmt: skip
@@ -251,14 +247,14 @@ def _check_imitation(clone: CloneAgreement, config: GateConfig) -> Check:
 def _overfit_checks(train: Imitation, test: Imitation, config: GateConfig) -> list[Check]:
     loss_gap, accuracy_gap = test.loss - train.loss, train.accuracy - test.accuracy
     return [
-        _check(
+        blocking(
             "no_overfit_in_loss",
             loss_gap <= config.max_loss_gap,
             f"imitation loss {train.loss:.3f} on train, {test.loss:.3f} on test, "
             f"gap {loss_gap:.3f}, limit {config.max_loss_gap}",
             gap=loss_gap,
         ),
-        _check(
+        blocking(
             "no_overfit_in_accuracy",
             accuracy_gap <= config.max_accuracy_gap,
             f"imitation accuracy {train.accuracy:.3f} on train, {test.accuracy:.3f} on test, "
@@ -271,7 +267,7 @@ def _overfit_checks(train: Imitation, test: Imitation, config: GateConfig) -> li
 def _check_latency(latencies_seconds: Array, config: GateConfig) -> Check:
     """The p99 of the quietest round: what else the machine does only ever adds."""
     p99 = float(np.quantile(latencies_seconds, 0.99, axis=1).min()) * 1000
-    return _check(
+    return blocking(
         "inference_is_fast",
         p99 <= config.max_p99_milliseconds,
         f"p99 of single predictions {p99:.2f} ms in the quietest of {len(latencies_seconds)} "

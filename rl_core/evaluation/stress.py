@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rl_core.evaluation.metrics import largest_identical_share
+from rl_core.evaluation.statistics.sharpe import SharpeFigures
 from rl_core.features.regimes import VOLATILITY_REGIMES
-from rl_core.trading.performance import around, sharpe_error_of
 
 Array = NDArray[np.float64]
 
@@ -23,9 +23,7 @@ class RegimeFigures(BaseModel):
     action: str  # which one that is
     identical_share: float | None  # of predictions, the horizon with most; None without heads
     mean_return: float  # per bar, all costs paid
-    sharpe: float | None  # annual
-    sharpe_low: float | None  # 95%
-    sharpe_high: float | None
+    sharpe: SharpeFigures | None
 
 
 def regimes_of(
@@ -63,27 +61,20 @@ def regime_figures(
             continue
         counts = np.bincount(actions[chosen], minlength=len(action_names))
         own = returns[chosen[:-1]]
-        sharpe, low, high = _sharpe(own, bars_per_year)
         found[name] = RegimeFigures(
             bars=int(chosen.sum()),
             action_share=float(counts.max() / counts.sum()),
             action=action_names[int(counts.argmax())],
             identical_share=None
             if predictions is None
-            else max(largest_identical_share(column) for column in predictions[chosen].T),
+            else max(repeated_share(column) for column in predictions[chosen].T),
             mean_return=float(own.mean()) if len(own) else 0.0,
-            sharpe=sharpe,
-            sharpe_low=low,
-            sharpe_high=high,
+            sharpe=SharpeFigures.of(own, bars_per_year) if len(own) > 2 else None,
         )
     return found
 
 
-def _sharpe(
-    returns: Array, bars_per_year: float
-) -> tuple[float, float, float] | tuple[None, None, None]:
-    if len(returns) < 3 or not returns.std() > 1e-12:
-        return None, None, None
-    per_bar, annual = float(returns.mean() / returns.std()), np.sqrt(bars_per_year)
-    low, high = around(per_bar, sharpe_error_of(returns, per_bar))
-    return per_bar * annual, low * annual, high * annual
+def repeated_share(prediction: Array) -> float:
+    """Share of the rows that carry the commonest value; 0 where none occurs twice."""
+    share = largest_identical_share(prediction)
+    return share if share * len(prediction) > 1.5 else 0.0

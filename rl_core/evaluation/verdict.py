@@ -45,12 +45,13 @@ def verdict(report: Mapping[str, Any]) -> str:
 
 
 def _safety(report: Mapping[str, Any]) -> str:
-    failed = [c["name"] for c in report["checks"] if not c["passed"]]
+    failed = [c for c in report["checks"] if not c["passed"]]
     if not report["is_safe"]:
-        return f"Refused by {', '.join(failed)}: it may not be served."
-    warned = f" (with a warning: {', '.join(failed)})" if failed else ""
+        blocking = ", ".join(c["name"] for c in failed if c["is_blocking"])
+        return f"Refused by {blocking}: it may not be served."
+    warned = f" (with a warning: {', '.join(c['name'] for c in failed)})" if failed else ""
     if report["is_skilled"]:
-        return f"Safe and skilled{warned}: it is champion, and its vote counts."
+        return f"Safe and skilled{warned}: deployed it becomes champion, and its vote counts."
     return f"Safe{warned}: it may be served as shadow, its vote weighing nothing."
 
 
@@ -60,10 +61,15 @@ def _skill(report: Mapping[str, Any]) -> str:
         return "Skill was not judged."
     missed = [c["name"] for c in skill["checks"] if not c["passed"] and c["is_blocking"]]
     claims, denials = ([MEANINGS[name][k] for name in missed] for k in (0, 1))
-    if skill["verdict"] == "skilled":
+    ignored = [c["name"] for c in skill["checks"] if not c["passed"] and not c["is_blocking"]]
+    if skill["verdict"] == "skilled" and ignored:
         return (
-            "Skill: every test passed; a model without skill passes at most once in twenty times."
+            f"Skill: passed because the desk's settings let these fail: {', '.join(ignored)}; how "
+            "often a model without skill passes so is not known."
         )
+    if skill["verdict"] == "skilled":
+        rate = f"{skill['significance']:.0%}"
+        return f"Skill: every test passed; at most {rate} of models without skill pass."
     if skill["verdict"] == "not enough evidence":
         return f"Skill: not enough evidence to say whether {', '.join(claims)}: no champion."
     return f"Skill: not shown: {', '.join(denials)}; so it is no champion."

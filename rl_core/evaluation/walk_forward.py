@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rl_core.evaluation.accounts import POLICY, TITLES
-from rl_core.evaluation.figures import number, percent
+from rl_core.evaluation.figures import percent
 from rl_core.evaluation.statistics.seeds import SeedSummary, summarise_seeds
-from rl_core.evaluation.statistics.sharpe import bootstrap_sharpes
+from rl_core.evaluation.statistics.sharpe import SharpeFigures, bootstrap_sharpes
 
 Array = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class FoldFigures(BaseModel):
     test_end: str
     train_rows: int
     test_bars: int
-    sharpes: dict[str, float | None]  # account -> on this fold's test span
+    sharpes: dict[str, SharpeFigures | None]  # account -> on this fold's test span
     coverage: dict[str, float]  # horizon -> of the interval, calibrated on the fold's validation
     known_targets: dict[str, int]  # horizon -> that the coverage is counted on
     overlapping_labels: int  # rows whose target reaches another split
@@ -60,7 +60,8 @@ class WalkForwardReport(BaseModel):
     paths: int
     folds: list[FoldFigures]
     stitched: dict[str, StitchedFigures]  # account -> out of sample; policies by path and seed
-    policy_sharpe: SeedSummary | None  # over seeds and paths; None for fewer than three
+    policy_sharpe: SeedSummary | None  # over seeds; None for fewer than three
+    promised: float  # coverage of the intervals
     coverage: dict[str, float]  # horizon -> over all folds and seeds
     overlapping_labels: int
 
@@ -93,8 +94,11 @@ def policies(stitched: Mapping[str, StitchedFigures]) -> list[str]:
 
 
 def over_seeds(stitched: Mapping[str, StitchedFigures]) -> SeedSummary | None:
-    """Interquartile mean of the policies' Sharpe ratios."""
-    return summarise_seeds([stitched[name].sharpe for name in policies(stitched)])
+    """Interquartile mean over the seeds of the policies' Sharpe ratios, paths averaged first."""
+    by_seed: dict[str, list[float]] = {}
+    for name in policies(stitched):
+        by_seed.setdefault(name.split(", path")[0], []).append(stitched[name].sharpe)
+    return summarise_seeds([float(np.mean(paths)) for paths in by_seed.values()])
 
 
 def pooled_coverage(folds: Sequence[FoldFigures]) -> dict[str, float]:
@@ -102,7 +106,9 @@ def pooled_coverage(folds: Sequence[FoldFigures]) -> dict[str, float]:
     horizons = {horizon for fold in folds for horizon in fold.coverage}
     held: dict[str, float] = {}
     for horizon in sorted(horizons):
-        known = [(f.coverage[horizon], f.known_targets[horizon]) for f in folds]
+        known = [
+            (f.coverage[horizon], f.known_targets[horizon]) for f in folds if horizon in f.coverage
+        ]
         held[horizon] = sum(c * n for c, n in known) / max(sum(n for _, n in known), 1)
     return held
 
@@ -144,7 +150,10 @@ def markdown(report: WalkForwardReport) -> str:
         ),
         "",
         f"Rows whose target reaches another split: {report.overlapping_labels}. "
-        + "; ".join(f"90% intervals held {c:.1%} at {h}" for h, c in report.coverage.items()),
+        + "; ".join(
+            f"{report.promised:.0%} intervals held {c:.1%} at {h}"
+            for h, c in report.coverage.items()
+        ),
         "",
         *fold_table(report.folds),
         "",
@@ -157,13 +166,13 @@ def fold_table(folds: Sequence[FoldFigures]) -> list[str]:
     names = list(folds[0].sharpes)
     return [
         "| fold | seed | trained on | tested on | bars | "
-        + " | ".join(f"Sharpe of {TITLES.get(name, name)}" for name in names)
+        + " | ".join(f"Sharpe of {TITLES.get(name, name)} (95%)" for name in names)
         + " |",
         "|---" * (5 + len(names)) + "|",
         *(
             f"| {f.fold} | {f.seed} | {f.train_start[:10]} to {f.train_end[:10]} "
             f"| {f.test_start[:10]} to {f.test_end[:10]} | {f.test_bars} | "
-            + " | ".join(number(f.sharpes[name]) for name in names)
+            + " | ".join(str(f.sharpes[name] or "–") for name in names)
             + " |"
             for f in folds
         ),

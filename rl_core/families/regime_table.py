@@ -55,7 +55,9 @@ def _kept_up(
     train = np.flatnonzero(split_bars(market.horizon_ns, desk.splits) == Split.TRAIN)
     num_bars = int(train[-1]) + 1 - market.first_bar
     walk = PortfolioFamily(desk).kept_up(market, market.first_bar, num_bars, regime, every)
-    figures = ("annual_return", "sharpe", "max_drawdown", "annual_turnover")
+    figures = (
+        "annual_return", "sharpe", "sharpe_low", "sharpe_high", "max_drawdown", "annual_turnover",
+    )  # fmt: skip
     return {name: getattr(walk.performance, name) for name in figures}
 
 

@@ -113,8 +113,9 @@ class ActorCritic(nn.Module):
 
 
 def head_weights(model: ActorCritic) -> dict[str, Tensor]:
-    """Weights (H, D) and biases (H,) of the return heads, by name; empty if there are none."""
-    return {} if model.return_heads is None else dict(model.return_heads.state_dict())
+    """A copy of the return heads' weights (H, D) and biases (H,); empty if there are none."""
+    heads = {} if model.return_heads is None else model.return_heads.state_dict()
+    return {name: tensor.detach().cpu().clone() for name, tensor in heads.items()}
 
 
 def _head(config: ModelConfig, outputs: int) -> nn.Sequential:

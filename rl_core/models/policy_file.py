@@ -17,6 +17,7 @@ from rl_core.trading.accounts import ACTIONS
 
 WEIGHTS = "policy.safetensors"
 SPEC = "policy.json"
+INITIAL_HEADS = "initial_heads.safetensors"  # of the return heads, before any training
 
 
 class PolicySpec(BaseModel):
@@ -95,3 +96,17 @@ def load_policy(directory: Path, device: torch.device | str = "cpu") -> Policy:
         )
     model.load_state_dict(weights)
     return Policy(model.eval(), spec)
+
+
+def load_initial_heads(directory: Path) -> dict[str, torch.Tensor]:
+    """The return heads as they were initialised.
+
+    Raises:
+        TollgateError: the policy is of an earlier version, which did not keep them.
+    """
+    path = directory / INITIAL_HEADS
+    if not path.is_file():
+        raise TollgateError(
+            f"a policy must have {INITIAL_HEADS}, was without in {directory}: train it again"
+        )
+    return load_file(path)

@@ -1,7 +1,8 @@
 """The model store: immutable versions and pointers that are replaced atomically.
 
 data/models/<desk>/<version>/  policy.safetensors policy.json manifest.json model_card.md ...
-data/models/<desk>/shadow.json, champion.json   {"version", "manifest_sha256"}
+data/models/<desk>/shadow.json, champion.json   {"version", "moved_at"}
+data/models/<desk>/versions.json                version -> SHA-256 of its manifest
 """
 
 import shutil
@@ -80,6 +81,7 @@ class Manifest(BaseModel):
     checks: list[Check]
     config: dict[str, Any]  # the desk as resolved
     intervals: dict[str, Any] = {}  # horizon -> how wide the interval beside a prediction is
+    trials: int = 0  # of the desk when the gate judged it
     promotions: list[Promotion] = []  # by hand; the only thing that is ever added
 
 
@@ -235,6 +237,15 @@ class ModelStore:
         return {
             stage: str(read_json(path)["version"])
             for stage, path in found.items()
+            if path.is_file()
+        }
+
+    def trials(self) -> dict[str, int]:
+        """Version -> how many trials the desk had made when the gate judged it."""
+        manifests = {name: self.directory / name / MANIFEST for name in self.versions()}
+        return {
+            name: int(read_json(path).get("trials", 0))
+            for name, path in manifests.items()
             if path.is_file()
         }
 

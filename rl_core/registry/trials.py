@@ -26,7 +26,7 @@ class Trial(BaseModel):
     policy: str  # content hash of `ppo_policy`
     made_at: str
     seeds: int  # clones that were trained to pick one from
-    settings: str  # SHA-256 of what the learners were told
+    settings: str  # SHA-256 of what PPO was told
     dataset: str  # content hash of `offline_dataset`: trials of one have the same validation bars
     validation_sharpe: float | None  # annual
     test_sharpe: float | None = None  # annual; None until a gate has judged it
@@ -67,15 +67,15 @@ def number_of(trials: Sequence[Trial]) -> int:
     return max(sum(trial.seeds for trial in trials), 1)
 
 
-def variance_of(trials: Sequence[Trial]) -> float:
-    """Variance of the trials' annual Sharpe ratios: on test where judged, else on validation."""
-    found = [
-        sharpe
-        for trial in trials
-        if (sharpe := trial.validation_sharpe if trial.test_sharpe is None else trial.test_sharpe)
-        is not None
-    ]
-    return float(np.var(found, ddof=1)) if len(found) > 1 else 0.0
+def variance_of(trials: Sequence[Trial]) -> float | None:
+    """Variance of the trials' annual Sharpe ratios; None where fewer than two are known.
+
+    Those that a gate found on test; with fewer than two of them, those on validation.
+    """
+    tested = [trial.test_sharpe for trial in trials if trial.test_sharpe is not None]
+    validated_ = [t.validation_sharpe for t in trials if t.validation_sharpe is not None]
+    found = tested if len(tested) > 1 else validated_
+    return float(np.var(found, ddof=1)) if len(found) > 1 else None
 
 
 def candidates_of(trials: Sequence[Trial], dataset: str) -> np.ndarray | None:

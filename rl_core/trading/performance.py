@@ -70,11 +70,14 @@ def sharpe_standard_error(
     return float(np.sqrt(max(variance, 0.0) / max(observations - 1, 1)))
 
 
+def moments(returns: Array) -> tuple[float, float]:
+    """Skewness and kurtosis (3 if normal) of returns (T,) that vary."""
+    return float(skew(returns)), float(kurtosis(returns, fisher=False))
+
+
 def sharpe_error_of(returns: Array, sharpe: float) -> float:
-    """The same for returns (T,) that vary."""
-    return sharpe_standard_error(
-        sharpe, len(returns), float(skew(returns)), float(kurtosis(returns, fisher=False))
-    )
+    """Standard error of a ratio that was found in returns (T,)."""
+    return sharpe_standard_error(sharpe, len(returns), *moments(returns))
 
 
 def around(value: float, error: float) -> tuple[float, float]:

@@ -10,6 +10,8 @@ import torch
 from rl_core.chain import prediction_validation
 from rl_core.chain.deployed_model import deploy
 from rl_core.chain.gate_trial import judge_market, level, trial_desk
+from rl_core.chain.ppo_checkpoints import TrainingOptions
+from rl_core.chain.ppo_policy import build_ppo_policy
 from rl_core.chain.prediction import predict_latest
 from rl_core.chain.prediction_validation import build_prediction_validation, read_report
 from rl_core.chain.promotion import promote, roll_back
@@ -114,6 +116,70 @@ def test_training_again_to_the_same_weights_holds_against_the_champion(own: Work
     assert report.champion.is_same_policy
     assert report.is_skilled
     assert "The same weights" in own.lake.path("prediction_validation", "report.md").read_text()
+
+
+def test_a_champion_is_not_replaced_by_what_it_was_not_compared_with(own: Workplace) -> None:
+    """The report is from before a person made another version champion."""
+    first = own.store.pointers()["champion"]
+    other = unskilled(own)
+    build_prediction_validation(own)
+    assert read_report(own).is_skilled
+    promote(own.store, other, REASON)
+    with pytest.raises(TollgateError, match="must be judged against the one that is there"):
+        deploy(own)
+    assert own.store.pointers()["champion"] == other
+    build_prediction_validation(own)
+    deploy(own)
+    assert own.store.pointers()["champion"] not in (first, other)
+
+
+def test_trials_that_were_deleted_are_missed(own: Workplace) -> None:
+    for name in ("aa", "bb"):
+        known = own.trials.trials()[0]
+        own.trials.record(known.model_copy(update={"policy": name * 8}))
+    build_prediction_validation(own)
+    deploy(own)
+    shutil.rmtree(own.trials.directory)
+    with pytest.raises(TollgateError, match=r"must hold the 3 trials .* was 1: bring back"):
+        build_prediction_validation(own)
+
+
+def test_a_lost_ledger_is_written_again_from_the_sealed_training(own: Workplace) -> None:
+    before = own.trials.trials()
+    shutil.rmtree(own.trials.directory)
+    build_prediction_validation(own)
+    assert own.trials.trials() == before
+
+
+def test_seeds_that_were_cloned_count_as_trials(own: Workplace) -> None:
+    seal = own.lake.seal("bc_policy")
+    path = own.lake.path("bc_policy", "artifact.json")
+    several = {**seal.config, "bc": {**seal.config["bc"], "seeds": [1, 2, 3, 4]}}
+    path.write_text(seal.model_copy(update={"config": several}).model_dump_json())
+    build_ppo_policy(own, TrainingOptions(CPU), lambda _: None)
+    assert sum(trial.seeds for trial in own.trials.trials()) == 5
+
+
+def test_a_champion_of_another_world_is_not_beaten_in_this_one(own: Workplace) -> None:
+    """Its own settings differ in what it sees, so a comparison would mean nothing."""
+    version = own.store.served("champion")
+    config = version.manifest.config
+    strange = version.manifest.model_copy(
+        update={
+            "version": "20200101T000000000000Z-strange",
+            "lineage": {**version.manifest.lineage, "ppo_policy": version.manifest.lineage["bars"]},
+            "config": {**config, "quality": {**config["quality"], "jump_return": 0.5}},
+        }
+    )
+    files = {name: version.manifest.files[name] for name in ("policy.safetensors", "policy.json")}
+    own.store.publish(version.directory, files, strange, {"model_card.md": "# card"})
+    own.store.point("champion", strange.version)
+    build_prediction_validation(own)
+    report = read_report(own)
+    checks = {check.name: check for check in report.all_checks}
+    assert not checks["holds_against_the_champion"].passed
+    assert "quality.jump_return (0.5, now" in checks["holds_against_the_champion"].detail
+    assert not report.is_skilled
 
 
 def test_a_retrain_shows_what_changed_against_the_champion(own: Workplace) -> None:

@@ -34,7 +34,7 @@ def walked(folder: Path, bars: pd.DataFrame, **settings: object) -> tuple[Workpl
     return work, said
 
 
-BARS = simulate_bars(24 * 95, seed=3, signal_r2=0.05)
+BARS = simulate_bars(24 * 112, seed=3, signal_r2=0.05)  # 15% of them are the gate's
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_no_label_crosses_a_border_and_the_checks_say_so(work: Workplace) -> Non
 
 
 def test_a_fold_that_is_added_changes_no_other_and_trains_only_itself(tmp_path: Path) -> None:
-    before = read_report(walked(tmp_path, BARS[: 24 * 80], seeds=[1])[0])
+    before = read_report(walked(tmp_path, BARS[: 24 * 95], seeds=[1])[0])
     work, said = walked(tmp_path, BARS, seeds=[1])
     after = read_report(work)
     assert len(before.folds) == 1

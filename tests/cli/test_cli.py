@@ -98,6 +98,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 COMMANDS = (
     "desks", "settings", "bars", "backtest", "build", "validate", "bc", "ppo", "gate", "deploy",
     "predict", "regimes", "summary", "models list", "models show", "models rollback",
+    "models promote", "models trials", "walk-forward", "gate-trial",
 )  # fmt: skip
 
 
@@ -170,6 +171,54 @@ def test_models_can_be_listed_shown_and_rolled_back(trained: Shell) -> None:
     assert trained.json("predict", "--desk", "mine")["version"] == oldest
     card = trained.run("models", "show", oldest, "--desk", "mine").stdout
     assert "Model card: mine" in card
+
+
+def test_a_person_can_promote_with_a_reason_and_only_so(trained: Shell) -> None:
+    version = trained.json("models", "list", "--desk", "mine")[0]["version"]  # type: ignore[index]
+    refused = trained.run("models", "promote", version, "--desk", "mine", "--reason", "ok")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "tollgate: --reason must say why in at least 10 characters, was 'ok'\n"
+    )
+    assert trained.run("models", "promote", version, "--desk", "mine").returncode == 2
+    said = ("--reason", "approved by the risk committee")
+    found = trained.json("models", "promote", version, "--desk", "mine", *said)
+    assert found["champion"] == version
+    assert "beats_the_teacher" in found["unmet"]  # type: ignore[operator]
+    manifest = trained.json("models", "show", version, "--desk", "mine")
+    assert manifest["promotions"][0]["reason"] == said[1]  # type: ignore[index]
+    assert trained.json("predict", "--desk", "mine")["stage"] == "champion"
+    listed = trained.json("models", "list", "--desk", "mine")
+    assert "champion" in listed[0]["serving"]  # type: ignore[index]
+
+
+def test_the_gate_prints_both_tiers_and_a_verdict_in_words(trained: Shell) -> None:
+    shown = trained.run("gate", "--desk", "mine").stdout
+    for words in (
+        "safety: may it be served?", "skill: has it earned a vote?", "trials so far",
+        "forecast_ranks_returns", "limit 0.0250", "Safe", "Skill: not shown", "95%",
+    ):  # fmt: skip
+        assert words in shown
+
+
+def test_a_gate_trial_prints_rates_with_intervals_and_writes_them(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    output = tmp_path / "found.md"
+    result = shell.run(
+        "gate-trial", "--markets", "1", "--planted-markets", "1", "--series", "5",
+        "--processes", "1", "--output", str(output),
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "gate-trial: 14 of 14" in result.stderr  # 6 markets, 7 kinds of series, the levels
+    text = output.read_text()
+    assert "| none (noise) | 1 | 0.0% (0.0% to 97.5%) |" in text
+    assert "| 5.0% | 1 | 100.0% (2.5% to 100.0%) |" in text
+    assert "20 times too loud" in text
+    nowhere = shell.run("gate-trial", "--output", str(tmp_path / "none" / "found.md"))
+    assert (nowhere.returncode, "must be a file in an existing folder" in nowhere.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_a_backtest_runs_alone_between_two_dates(shell: Shell, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rl_core.errors import TollgateError
 from rl_core.evaluation.config import SKILL_CHECKS, GateConfig, SkillConfig
 from rl_core.evaluation.known_truths import KINDS, Rate, evidence_of, measure_levels, try_kind
 from rl_core.evaluation.skill import SkillEvidence, SkillReport, judge_skill
@@ -12,6 +13,9 @@ from rl_core.evaluation.skill import SkillEvidence, SkillReport, judge_skill
 KIND = {kind.name: kind for kind in KINDS}
 BARS = 2000
 HONEST = evidence_of(KIND["honest, R2 = 5%"], seed=1, test_bars=BARS)
+assert HONEST.forecasts.predictions is not None
+PREDICTIONS, TARGETS = HONEST.forecasts.predictions, HONEST.forecasts.targets
+RETURNS = dict(HONEST.trading.returns)
 
 
 def judged(evidence: SkillEvidence, **settings: object) -> SkillReport:
@@ -25,9 +29,18 @@ def failed(report: SkillReport) -> list[str]:
     return [check.name for check in report.checks if not check.passed]
 
 
-def predictions(evidence: SkillEvidence) -> np.ndarray:
-    assert evidence.predictions is not None
-    return evidence.predictions
+def foreseen(**changes: object) -> SkillEvidence:
+    """The honest evidence with other forecasts."""
+    return replace(HONEST, forecasts=replace(HONEST.forecasts, **changes))  # type: ignore[arg-type]
+
+
+def traded(**changes: object) -> SkillEvidence:
+    """The honest evidence with other accounts, or come by otherwise."""
+    return replace(HONEST, trading=replace(HONEST.trading, **changes))  # type: ignore[arg-type]
+
+
+def with_account(**accounts: np.ndarray) -> SkillEvidence:
+    return traded(returns={**RETURNS, **accounts})
 
 
 def test_an_honest_forecast_that_trades_well_is_skilled() -> None:
@@ -39,22 +52,22 @@ def test_an_honest_forecast_that_trades_well_is_skilled() -> None:
 
 FAULTS = {
     "20 times too loud": (
-        replace(HONEST, predictions=20 * predictions(HONEST)),
+        foreseen(predictions=20 * PREDICTIONS),
         ["forecast_beats_zero", "forecast_beats_train_mean", "forecast_is_calibrated"],
     ),
     "the account of the teacher": (
-        replace(HONEST, returns={**HONEST.returns, "policy": HONEST.returns["teacher"]}),
+        with_account(policy=RETURNS["teacher"]),
         ["beats_the_teacher", "beats_the_benchmarks", "sharpe_survives_deflation"],
     ),
     "the account of who holds": (
-        replace(HONEST, returns={**HONEST.returns, "policy": HONEST.returns["buy_and_hold"]}),
+        with_account(policy=RETURNS["buy_and_hold"]),
         ["beats_the_teacher", "beats_the_benchmarks", "sharpe_survives_deflation"],
     ),
     "the best of many tries": (
-        replace(HONEST, trials=1000, trial_variance=0.01),
+        traded(trials=1000, trial_variance=0.01),
         ["sharpe_survives_deflation"],
     ),
-    "no heads": (replace(HONEST, predictions=None), list(SKILL_CHECKS[:4])),
+    "no heads": (foreseen(predictions=None), list(SKILL_CHECKS[:4])),
 }
 
 
@@ -68,17 +81,14 @@ def test_each_fault_is_found_by_its_checks(fault: str) -> None:
 
 def test_forecasts_of_the_past_do_not_count_as_forecasts() -> None:
     """The target of a day ago, known and useless: it ranks nothing that is to come."""
-    late = np.roll(HONEST.targets, 48, axis=0)
-    assert "forecast_ranks_returns" in failed(judged(replace(HONEST, predictions=late)))
+    late = np.roll(TARGETS, 48, axis=0)
+    assert "forecast_ranks_returns" in failed(judged(foreseen(predictions=late)))
 
 
 def test_too_few_targets_are_not_enough_evidence_and_no_pass() -> None:
-    short = replace(
-        HONEST,
-        predictions=predictions(HONEST)[:40],
-        targets=HONEST.targets[:40],
-        returns={name: r[:39] for name, r in HONEST.returns.items()},
-        candidates=None,
+    short = SkillEvidence(
+        replace(HONEST.forecasts, predictions=PREDICTIONS[:40], targets=TARGETS[:40]),
+        replace(HONEST.trading, returns={n: r[:39] for n, r in RETURNS.items()}, candidates=None),
     )
     report = judged(short)
     assert report.verdict == "not enough evidence"
@@ -87,23 +97,69 @@ def test_too_few_targets_are_not_enough_evidence_and_no_pass() -> None:
 
 
 def test_unknown_targets_are_left_out() -> None:
-    targets = HONEST.targets.copy()
+    targets = TARGETS.copy()
     targets[::2] = np.nan
-    report = judged(replace(HONEST, targets=targets))
+    report = judged(foreseen(targets=targets))
     assert report.forecasts[0].known_targets == BARS // 2
     targets[:] = np.nan
-    nothing = judged(replace(HONEST, targets=targets))
+    nothing = judged(foreseen(targets=targets))
     assert nothing.verdict == "not enough evidence"
 
 
 def test_a_champion_that_is_better_is_not_replaced() -> None:
     noise = np.random.default_rng(0).normal(0, 1e-4, BARS - 1)
-    better = HONEST.returns["policy"] + 0.002 + noise
-    against = replace(HONEST, returns={**HONEST.returns, "champion": better})
+    better = RETURNS["policy"] + 0.002 + noise
+    against = with_account(champion=better)
     assert failed(judged(against)) == ["holds_against_the_champion"]
-    alike = replace(HONEST, returns={**HONEST.returns, "champion": HONEST.returns["policy"]})
+    alike = with_account(champion=RETURNS["policy"])
     assert failed(judged(alike)) == []
     assert failed(judged(alike, champion_rule="better")) == ["holds_against_the_champion"]
+
+
+def test_a_challenger_that_may_be_much_worse_is_not_let_through() -> None:
+    """Not significantly worse is not enough: too little evidence is never a pass."""
+    rng = np.random.default_rng(3)
+    short = slice(0, 300)
+    own = RETURNS["policy"][short]
+    returns = {n: r[short] for n, r in RETURNS.items()}
+    other = own.mean() + rng.permutation(own - own.mean())  # the same ratio, nothing in common
+    report = judged(traded(returns={**returns, "champion": other}))
+    assert "holds_against_the_champion" in failed(report)
+
+
+def test_what_is_not_known_of_the_candidates_is_not_a_pass() -> None:
+    report = judged(traded(candidates=None))
+    assert failed(report) == ["selection_is_not_overfit"]
+    assert report.verdict == "not enough evidence"
+
+
+def test_without_two_ratios_trials_are_taken_to_vary_as_chance_does() -> None:
+    """Ten trials of 1,999 bars without skill: the best has 1.54 / sqrt(1,999) a bar."""
+    checks = {c.name: c for c in judged(traded(trials=10, trial_variance=None)).checks}
+    annual = np.sqrt(HONEST.trading.bars_per_year)
+    lucky = 1.5746 / np.sqrt(1999) * annual
+    assert f"of which {lucky:.2f} is what the best of 10 trials" in (
+        checks["sharpe_survives_deflation"].detail
+    )
+
+
+def test_a_return_that_is_not_finite_is_an_error_and_no_rival_beaten() -> None:
+    broken = RETURNS["buy_and_hold"].copy()
+    broken[7] = np.nan
+    with pytest.raises(TollgateError, match="returns must be finite"):
+        judged(with_account(buy_and_hold=broken))
+
+
+def test_a_horizon_that_ranks_is_preferred_to_one_that_passes_more_of_the_rest() -> None:
+    report = judged(
+        foreseen(predictions=np.column_stack([PREDICTIONS[:, 0], 1e-9 * TARGETS[:, 0]]))
+    )
+    assert report.horizon == "1h"
+
+
+@pytest.mark.parametrize("kind", ["noise, account that knows", "honest, account at random"])
+def test_where_one_half_has_nothing_to_object_to_the_other_holds_the_rate(kind: str) -> None:
+    assert try_kind(kind, 100, BARS).tier_passes.hits <= 10  # 5%, and chance
 
 
 def test_candidates_picked_for_their_luck_are_refused() -> None:
@@ -112,19 +168,19 @@ def test_candidates_picked_for_their_luck_are_refused() -> None:
     lucky = common + rng.normal(0, 0.01, (1600, 12))
     lucky[:800, 0] += 0.02  # the best by far in one half, the worst in the other
     lucky[800:, 0] -= 0.02
-    report = judged(replace(HONEST, candidates=lucky))
+    report = judged(traded(candidates=lucky))
     assert failed(report) == ["selection_is_not_overfit"]
-    assert failed(judged(replace(HONEST, candidates=lucky[:, :1]))) == []
+    assert failed(judged(traded(candidates=lucky[:, :1]))) == []
 
 
 def test_a_check_that_only_warns_keeps_nobody_from_being_champion() -> None:
     config = GateConfig(severity={"sharpe_survives_deflation": "warn"})
-    deflated = replace(HONEST, trials=1000, trial_variance=0.01)
+    deflated = traded(trials=1000, trial_variance=0.01)
     assert judge_skill(deflated, config).is_skilled
 
 
 def test_without_a_position_there_is_no_skill() -> None:
-    flat = replace(HONEST, returns={**HONEST.returns, "policy": np.zeros(BARS - 1)})
+    flat = with_account(policy=np.zeros(BARS - 1))
     assert "sharpe_survives_deflation" in failed(judged(flat))
 
 

@@ -35,9 +35,10 @@ def test_what_the_gate_found_replaces_what_validation_hoped(tmp_path: Path) -> N
         ledger.record(trial(name, validation_sharpe=sharpe))
     assert variance_of(ledger.trials()) == pytest.approx(2.0)
     ledger.judged("cd" * 8, 1.0)
-    assert variance_of(ledger.trials()) == 0.0
-    ledger.judged("ef" * 8, 1.0)  # made before there was a ledger
-    assert number_of(ledger.trials()) == 2
+    assert variance_of(ledger.trials()) == pytest.approx(2.0)  # test and validation never mix
+    ledger.judged("ab" * 8, 1.5)
+    assert variance_of(ledger.trials()) == pytest.approx(0.125)
+    assert variance_of(ledger.trials()[:1]) is None
 
 
 def test_candidates_of_one_dataset_stand_beside_each_other() -> None:

@@ -78,32 +78,46 @@ def _hac(outcome: Array, inputs: Array, overlap_bars: int, coefficient: int) -> 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Rank information coefficient, and its p-value among the same series shifted in time."""
+    """Rank information coefficient, and how likely chance makes it so large."""
 
     value: float
-    p_value: float  # one-sided
+    p_value: float  # one-sided, the larger of the two below
+    p_shift: float  # among the same series shifted in time
+    p_hac: float  # by its standard error
     num_shifts: int
 
 
 def rank_ic(prediction: Array, target: Array, overlap_bars: int) -> RankCorrelation:
-    """Spearman's correlation, judged by what it is when the two are shifted against each other.
+    """Spearman's correlation, judged in two ways of which the stricter counts.
 
     A circular shift keeps how each series hangs together in itself and breaks only what is between
     them, so overlapping targets do not deceive it. Shifts by less than a target's length are left
-    out: they compare a forecast with what it is about.
+    out: they compare a forecast with what it is about. It is deceived when large forecasts meet
+    large moves, as they do where volatility comes and goes: a standard error that knows of both
+    autocorrelation and heteroskedasticity is not.
+
+    Forecasts made of past returns, which are past targets, correlate with coming ones in a finite
+    sample, because both are measured from their means. By how much follows from the correlation at
+    the shifts around zero: all shifts add up to nothing, so what these lack the others have.
 
     Args:
         prediction: (N,).
         target: (N,).
-        overlap_bars: bars of a target.
+        overlap_bars: bars of a target, below N / 4.
     """
     rows = len(prediction)
     p, y = _standard_ranks(prediction), _standard_ranks(target)
-    spectrum = np.fft.rfft(p).conj() * np.fft.rfft(y)
-    by_shift = np.fft.irfft(spectrum, rows) / rows
+    by_shift = np.fft.irfft(np.fft.rfft(p).conj() * np.fft.rfft(y), rows) / rows
+    near = 2 * overlap_bars
+    bias = -float(by_shift[1 : near + 1].sum() + by_shift[rows - near :].sum()) / rows
+    unbiased = float(by_shift[0]) - bias
     chance = by_shift[overlap_bars : rows - overlap_bars + 1]
-    reached = int((chance >= by_shift[0] - 1e-12).sum())
-    return RankCorrelation(float(by_shift[0]), (1 + reached) / (1 + len(chance)), len(chance))
+    reached = int((chance >= unbiased - 1e-12).sum())
+    p_shift = (1 + reached) / (1 + len(chance))
+    mean = _hac(p * y - bias, np.ones((rows, 1)), overlap_bars, coefficient=0)
+    return RankCorrelation(
+        float(by_shift[0]), max(p_shift, mean.p_value), p_shift, mean.p_value, len(chance)
+    )
 
 
 def _standard_ranks(values: Array) -> Array:

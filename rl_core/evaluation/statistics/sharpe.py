@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from numpy.typing import NDArray
-from scipy.stats import kurtosis, norm, skew
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import norm
 
-from rl_core.trading.performance import sharpe_standard_error
+from rl_core.errors import TollgateError
+from rl_core.trading.performance import (
+    around,
+    sharpe_error_of,
+    sharpe_standard_error,
+)
 
 Array = NDArray[np.float64]
 
@@ -76,9 +82,26 @@ def deflated_sharpe(
     return probabilistic_sharpe(sharpe, best_by_chance, observations, skewness, kurtosis_)
 
 
-def moments(returns: Array) -> tuple[float, float]:
-    """Skewness and kurtosis (3 if normal) of returns (T,)."""
-    return float(skew(returns)), float(kurtosis(returns, fisher=False))
+class SharpeFigures(BaseModel):
+    """An annual Sharpe ratio with its 95% interval."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sharpe: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, returns: Array, bars_per_year: float) -> "SharpeFigures | None":
+        """Of returns (T,), by their standard error; None where they do not vary."""
+        per_bar, annual = sharpe_of(returns), float(np.sqrt(bars_per_year))
+        if per_bar is None:
+            return None
+        low, high = around(per_bar, sharpe_error_of(returns, per_bar))
+        return cls(sharpe=per_bar * annual, low=low * annual, high=high * annual)
+
+    def __str__(self) -> str:
+        return f"{self.sharpe:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
 @dataclass(frozen=True)
@@ -102,14 +125,19 @@ class SharpeBootstrap:
         low, high = np.quantile(replicates, [tail, 1 - tail])
         return float(self.found[account] - self.found[rival]), float(low), float(high)
 
-    def p_better(self, account: int, rival: int) -> float:
-        """One-sided p-value of `the account's ratio is not above the rival's`.
+    def p_better(self, account: int, rival: int, margin: float = 0.0) -> float:
+        """One-sided p-value of `the account's ratio is below the rival's by the margin or more`.
 
         The replicates, centred on what was found, are what chance makes of no difference.
+
+        Args:
+            account: column.
+            rival: column.
+            margin: per bar; 0 asks whether it is better, more whether it is not much worse.
         """
         found = self.found[account] - self.found[rival]
         chance = self.replicates[:, account] - self.replicates[:, rival] - found
-        return float((1 + (chance >= found).sum()) / (1 + len(chance)))
+        return float((1 + (chance >= found + margin).sum()) / (1 + len(chance)))
 
 
 def bootstrap_sharpes(returns: Array, replications: int, seed: int) -> SharpeBootstrap:
@@ -120,9 +148,14 @@ def bootstrap_sharpes(returns: Array, replications: int, seed: int) -> SharpeBoo
         replications: R.
         seed: of the generator: the same returns have the same verdict.
 
+    Raises:
+        TollgateError: a return is not finite.
+
     Source: Politis and Romano, The stationary bootstrap (1994); block length by Politis and White
     (2004), the longest that any account's returns or their squares ask for.
     """
+    if not np.isfinite(returns).all():
+        raise TollgateError("returns must be finite to be compared, was one that is not")
     num_bars = len(returns)
     squares = (returns - returns.mean(axis=0)) ** 2
     moving = returns.std(axis=0) > SMALLEST_SD

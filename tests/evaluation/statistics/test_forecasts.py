@@ -1,7 +1,11 @@
 """Tests of forecasts: literals by hand, and their error rates on series whose truth is known."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 from scipy.stats import spearmanr
 
 from rl_core.evaluation.statistics.forecasts import (
@@ -70,17 +74,45 @@ def test_the_rank_correlation_is_spearmans() -> None:
 
 def test_a_perfect_forecast_beats_every_shift_and_a_constant_none() -> None:
     y = np.random.default_rng(3).standard_normal(400)
+    assert rank_ic(y, y, 1).p_shift == pytest.approx(1 / 400)
     assert rank_ic(y, y, 1).p_value == pytest.approx(1 / 400)
     assert rank_ic(np.ones(400), y, 1).p_value == 1.0
 
 
+def past_returns(rng: np.random.Generator, rows: int, bars: int, sign: float) -> tuple[Any, Any]:
+    """A forecast that is the last `bars` returns, and the sum of the next ones."""
+    total = np.concatenate([[0.0], np.cumsum(rng.standard_normal(rows + 2 * bars))])
+    now = np.arange(bars, bars + rows)
+    return sign * (total[now] - total[now - bars]), total[now + bars] - total[now]
+
+
+def rejected_share(draw: Callable[[np.random.Generator], tuple[Any, Any]], overlap: int) -> float:
+    rng, rounds = np.random.default_rng(4), 1500
+    return float(np.mean([rank_ic(*draw(rng), overlap).p_value <= 0.05 for _ in range(rounds)]))
+
+
 @pytest.mark.parametrize("persistence", [0.0, 0.9, 0.98])
 def test_the_24h_rank_test_rejects_3_to_7_percent_of_true_nulls_at_5(persistence: float) -> None:
-    rng = np.random.default_rng(4)
-    rounds = 2000
-    rejected = sum(
-        rank_ic(slow_forecast(rng, 2000, persistence), overlapping(rng, 2000, 24), 24).p_value
-        <= 0.05
-        for _ in range(rounds)
+    share = rejected_share(
+        lambda rng: (slow_forecast(rng, 2000, persistence), overlapping(rng, 2000, 24)), 24
     )
-    assert 0.03 <= rejected / rounds <= 0.07
+    assert 0.03 <= share <= 0.07
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("bars", [1, 24])
+def test_forecasts_made_of_past_returns_are_no_exception(sign: float, bars: int) -> None:
+    share = rejected_share(lambda rng: past_returns(rng, 2000, bars, sign), bars)
+    assert 0.03 <= share <= 0.07
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_nor_are_markets_whose_volatility_comes_and_goes(sign: float) -> None:
+    """Where large forecasts meet large moves the shift alone rejects 8%."""
+
+    def draw(rng: np.random.Generator) -> tuple[Any, Any]:
+        shocks = rng.standard_normal(2001) * np.sqrt(1 - 0.99**2)
+        returns = rng.standard_normal(2001) * np.exp(lfilter([1.0], [1.0, -0.99], shocks))
+        return sign * returns[:-1], returns[1:]
+
+    assert 0.03 <= rejected_share(draw, 1) <= 0.07
