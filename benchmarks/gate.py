@@ -21,18 +21,15 @@ from rl_core.cli.show import table
 from rl_core.evaluation.config import GateConfig
 from rl_core.evaluation.known_truths import KINDS, evidence_of
 from rl_core.evaluation.skill import judge_skill
-from rl_core.market.simulated import simulate_bars
 
 TEST_BARS = (2_000, 5_000, 20_000)
 
 
 def prepared(folder: Path, test_bars: int) -> Workplace:
     """A chain whose test span is 15% of its bars."""
-    path = folder / f"{test_bars}.parquet"
-    bars = round(test_bars / 0.15)
-    simulate_bars(bars, seed=1, signal_r2=0.05, is_reverting=True).to_parquet(path, index=False)
-    short = {"bc.epochs": 1, "ppo.iterations": 1}
-    work = Workplace.open(trial_desk(path).with_settings(short), folder / str(test_bars))
+    desk = trial_desk(1, 0.05, bars=round(test_bars / 0.15))
+    short = desk.with_settings({"bc.epochs": 1, "ppo.iterations": 1})
+    work = Workplace.open(short, folder / str(test_bars))
     return judge_from_bars(work, torch.device("cpu"), lambda _: None)
 
 

@@ -30,7 +30,6 @@ from rl_core.evaluation.known_truths import (
     measure_levels,
     try_kind,
 )
-from rl_core.market.simulated import simulate_bars
 from rl_core.runtime.progress import die_with_parent
 
 MARKET_BARS = 14_000  # hours; 15% of them are the test span
@@ -102,20 +101,18 @@ class TrialReport(BaseModel):
 Outcome = MarketOutcome | KindResult | Levels
 
 
-def trial_desk(bars: Path) -> SpotDesk:
-    """The desk that every market is traded with."""
+def trial_desk(seed: int, signal_r2: float, bars: int = MARKET_BARS) -> SpotDesk:
+    """The desk that a market is traded with, and the market."""
+    market = {"bars": bars, "seed": seed, "signal_r2": signal_r2}
     return SpotDesk.model_validate(
-        {"name": "trial", "bars": {"path": str(bars), "symbol": "SIM"}, **SETTINGS}
+        {"name": "trial", "bars": {"random_walk": market, "symbol": "SIM"}, **SETTINGS}
     )
 
 
 def judge_market(seed: int, signal_r2: float) -> MarketOutcome:
     """Simulate one market, train on it, and ask the gate; nothing is left on disk."""
     with tempfile.TemporaryDirectory(prefix="tollgate-trial-") as name:
-        folder = Path(name)
-        bars = simulate_bars(MARKET_BARS, seed=seed, signal_r2=signal_r2, is_reverting=True)
-        bars.to_parquet(folder / "bars.parquet", index=False)
-        work = Workplace.open(trial_desk(folder / "bars.parquet"), folder)
+        work = Workplace.open(trial_desk(seed, signal_r2), Path(name))
         judge_from_bars(work, torch.device("cpu"), lambda _: None)
         found = {check.name: check.figures for check in offline_dataset.run_checks(work)}
         leaks = sum(int(found[name].get("rows") or 0) for name in LEAKS)

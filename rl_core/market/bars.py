@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from rl_core.errors import TollgateError
 from rl_core.market.sessions import SessionConfig, trading_hours
+from rl_core.market.simulated import RandomWalk
 from rl_core.market.simulated_futures import FuturesSimulation
 from rl_core.market.source import SourceConfig, length_ns
 
@@ -31,6 +32,9 @@ class BarsConfig(SourceConfig):
 
     simulated: FuturesSimulation | None = Field(
         default=None, description="bars of a simulated future instead of a file"
+    )
+    random_walk: RandomWalk | None = Field(
+        default=None, description="bars of a simulated market that is always open, likewise"
     )
     sessions: SessionConfig | None = Field(
         default=None, description="when the market is open; always, when left out"
@@ -49,22 +53,27 @@ class BarsConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if (self.path is None) == (self.simulated is None):
-            given = "both" if self.path else "neither"
-            raise ValueError(f"bars must have either a path or simulated, was {given}")
-        if self.simulated is not None:
-            if not self.symbol.startswith(SIMULATED):
-                raise ValueError(
-                    f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
-                )
-            if self.sessions is None or self.interval_ns != length_ns("1min"):
-                raise ValueError("simulated bars must have sessions and an interval of 1min")
+        sources = {"path": self.path, "simulated": self.simulated, "random_walk": self.random_walk}
+        given = [name for name, source in sources.items() if source is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"bars must have one of {', '.join(sources)}, was {', '.join(given) or 'none'}"
+            )
+        if self.is_simulated and not self.symbol.startswith(SIMULATED):
+            raise ValueError(
+                f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
+            )
+        has_minutes = self.sessions is not None and self.interval_ns == length_ns("1min")
+        if self.simulated is not None and not has_minutes:
+            raise ValueError("simulated bars must have sessions and an interval of 1min")
+        if self.random_walk is not None and self.sessions is not None:
+            raise ValueError("a random walk must have no sessions: it is always open")
         return self
 
     @property
     def is_simulated(self) -> bool:
         """Are these prices that nobody ever paid?"""
-        return self.simulated is not None
+        return self.path is None
 
     @property
     def has_contracts(self) -> bool:

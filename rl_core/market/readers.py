@@ -106,9 +106,12 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
 
 def _simulated(config: BarsConfig) -> RawBars:
     """Bars that nobody ever traded; the configuration says that there are sessions."""
-    if config.simulated is None or config.sessions is None:
-        raise TypeError("bars without a path must be simulated and have sessions")
-    bars = simulate_future(config.simulated, config.sessions)
+    if config.random_walk is not None:
+        bars = config.random_walk.simulate(config.interval)
+    elif config.simulated is not None and config.sessions is not None:
+        bars = simulate_future(config.simulated, config.sessions)
+    else:
+        raise TypeError("bars without a path must be simulated, futures with sessions")
     return RawBars(bars, np.arange(len(bars)), was_newest_first=False)
 
 

@@ -5,8 +5,27 @@ They are named simulated wherever they show. Shapes: B bars.
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.market.planted import planted_returns
+
+
+class RandomWalk(BaseModel):
+    """A market that is always open, simulated; `simulate_bars` says what the figures mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bars: int = Field(default=14_000, ge=2, le=10_000_000)
+    seed: int = Field(default=1, ge=0)
+    signal_r2: float = Field(default=0.0, ge=0, lt=0.5)
+    is_reverting: bool = True
+    signal_half_life_bars: float = Field(default=6.0, gt=0)
+    volatility: float = Field(default=0.01, gt=0, lt=0.5, description="sd of a bar's log return")
+
+    def simulate(self, interval: str) -> pd.DataFrame:
+        """Its bars."""
+        settings = self.model_dump(exclude={"bars", "seed"})
+        return simulate_bars(self.bars, self.seed, interval=interval, **settings)
 
 
 def simulate_bars(

@@ -18,7 +18,6 @@ from rl_core.chain.promotion import promote, roll_back
 from rl_core.chain.whole import judge_from_bars
 from rl_core.chain.workplace import Workplace
 from rl_core.errors import TollgateError
-from rl_core.market.simulated import simulate_bars
 
 CPU = torch.device("cpu")
 REASON = "paper trading since May, approved by risk"
@@ -28,9 +27,7 @@ REASON = "paper trading since May, approved by risk"
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A reversal of 5% of the variance, trained, judged and deployed."""
     folder = tmp_path_factory.mktemp("planted")
-    path = folder / "bars.parquet"
-    simulate_bars(14_000, seed=1, signal_r2=0.05, is_reverting=True).to_parquet(path, index=False)
-    work = Workplace.open(trial_desk(path), folder)
+    work = Workplace.open(trial_desk(1, 0.05), folder)
     judge_from_bars(work, CPU, lambda _: None)
     deploy(work)
     return work

@@ -173,25 +173,6 @@ def test_models_can_be_listed_shown_and_rolled_back(trained: Shell) -> None:
     assert "Model card: mine" in card
 
 
-def test_a_person_can_promote_with_a_reason_and_only_so(trained: Shell) -> None:
-    version = trained.json("models", "list", "--desk", "mine")[0]["version"]  # type: ignore[index]
-    refused = trained.run("models", "promote", version, "--desk", "mine", "--reason", "ok")
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        "tollgate: --reason must say why in at least 10 characters, was 'ok'\n"
-    )
-    assert trained.run("models", "promote", version, "--desk", "mine").returncode == 2
-    said = ("--reason", "approved by the risk committee")
-    found = trained.json("models", "promote", version, "--desk", "mine", *said)
-    assert found["champion"] == version
-    assert "beats_the_teacher" in found["unmet"]  # type: ignore[operator]
-    manifest = trained.json("models", "show", version, "--desk", "mine")
-    assert manifest["promotions"][0]["reason"] == said[1]  # type: ignore[index]
-    assert trained.json("predict", "--desk", "mine")["stage"] == "champion"
-    listed = trained.json("models", "list", "--desk", "mine")
-    assert "champion" in listed[0]["serving"]  # type: ignore[index]
-
-
 def test_the_gate_prints_both_tiers_and_a_verdict_in_words(trained: Shell) -> None:
     shown = trained.run("gate", "--desk", "mine").stdout
     for words in (
@@ -467,3 +448,22 @@ def test_two_processes_train_one_policy(trained: Shell) -> None:
     )
     assert history[-1]["env_steps"] == 3 * 2 * 64 * 32  # both processes' accounts
     assert result.stderr.count("iteration 2/2") == 1  # the first alone speaks
+
+
+def test_a_person_can_promote_with_a_reason_and_only_so(trained: Shell) -> None:
+    version = trained.json("models", "list", "--desk", "mine")[0]["version"]  # type: ignore[index]
+    refused = trained.run("models", "promote", version, "--desk", "mine", "--reason", "ok")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "tollgate: --reason must say why in at least 10 characters, was 'ok'\n"
+    )
+    assert trained.run("models", "promote", version, "--desk", "mine").returncode == 2
+    said = ("--reason", "approved by the risk committee")
+    found = trained.json("models", "promote", version, "--desk", "mine", *said)
+    assert found["champion"] == version
+    assert "beats_the_teacher" in found["unmet"]  # type: ignore[operator]
+    manifest = trained.json("models", "show", version, "--desk", "mine")
+    assert manifest["promotions"][0]["reason"] == said[1]  # type: ignore[index]
+    assert trained.json("predict", "--desk", "mine")["stage"] == "champion"
+    listed = trained.json("models", "list", "--desk", "mine")
+    assert "champion" in listed[0]["serving"]  # type: ignore[index]

@@ -7,6 +7,7 @@ import pytest
 
 from rl_core.errors import TollgateError
 from rl_core.evaluation.config import SKILL_CHECKS, GateConfig, SkillConfig
+from rl_core.evaluation.forecast_skill import ForecastSkill, best_of
 from rl_core.evaluation.known_truths import KINDS, Rate, evidence_of, measure_levels, try_kind
 from rl_core.evaluation.skill import SkillEvidence, SkillReport, judge_skill
 
@@ -151,10 +152,19 @@ def test_a_return_that_is_not_finite_is_an_error_and_no_rival_beaten() -> None:
 
 
 def test_a_horizon_that_ranks_is_preferred_to_one_that_passes_more_of_the_rest() -> None:
-    report = judged(
-        foreseen(predictions=np.column_stack([PREDICTIONS[:, 0], 1e-9 * TARGETS[:, 0]]))
-    )
-    assert report.horizon == "1h"
+    calm, ranks = (
+        ForecastSkill(
+            horizon=horizon, known_targets=2000, independent_targets=2000, is_enough=True,
+            passed=passed,
+        )
+        for horizon, passed in (
+            ("1h", (False, True, True, True)), ("24h", (True, False, False, True)),
+        )
+    )  # fmt: skip
+    short = ForecastSkill(horizon="5d", known_targets=9, independent_targets=1)
+    assert best_of([calm, ranks, short]) == ranks
+    assert best_of([short, calm]) == calm
+    assert best_of([]) is None
 
 
 @pytest.mark.parametrize("kind", ["noise, account that knows", "honest, account at random"])

@@ -16,7 +16,9 @@ def report(skill: str | None, *, safe: bool = True, sharpe: float | None = 1.5) 
         "is_safe": safe,
         "is_skilled": safe and skill == "skilled",
         "checks": [{"name": "inference_is_fast", "passed": safe, "is_blocking": True}],
-        "skill": None if skill is None else {"verdict": skill, "checks": failing, "significance": 0.05},
+        "skill": None
+        if skill is None
+        else {"verdict": skill, "checks": failing, "significance": 0.05},
         "performance": {
             "policy": account(sharpe), "teacher": account(0.5), "buy_and_hold": account(1.0)
         },
