@@ -10,7 +10,7 @@ from rl_core.errors import TollgateError
 from rl_core.evaluation.gate import ChampionComparison
 from rl_core.evaluation.policy_walk import PolicyDecisions
 from rl_core.families import AccountWalk
-from rl_core.models.policy_file import load_policy
+from rl_core.models.policy_file import WEIGHTS, load_policy
 from rl_core.registry.store import Version
 
 LEARNERS = ("model", "bc", "ppo", "ensemble", "regime_filter")
@@ -27,13 +27,13 @@ class Rival:
 
 
 def champion_on(
-    work: Workplace, policy: str, span: tuple[int, int], decisions: PolicyDecisions
+    work: Workplace, weights: str, span: tuple[int, int], decisions: PolicyDecisions
 ) -> Rival | None:
     """The champion's way through a span; None if the desk has no champion.
 
     Args:
         work: the desk.
-        policy: content hash of the challenger.
+        weights: SHA-256 of the challenger's.
         span: first and last bar of the test span.
         decisions: of the challenger.
     """
@@ -48,7 +48,7 @@ def champion_on(
         agreement=1.0,
         settings=settings_that_differ(work, version),
     )
-    if manifest.lineage["ppo_policy"].content == policy:
+    if manifest.files[WEIGHTS] == weights:
         return Rival(same, None)
     try:
         action, walk = walk_champion(work, version, span)

@@ -17,7 +17,7 @@ from rl_core.checks import Check
 from rl_core.desk import parse_desk
 from rl_core.errors import TollgateError, validated
 from rl_core.evaluation.learning_plot import plot_learning
-from rl_core.models.policy_file import INITIAL_HEADS, Policy, save_policy
+from rl_core.models.policy_file import INITIAL_HEADS, WEIGHTS, Policy, save_policy
 from rl_core.registry.lake import Artifact
 from rl_core.registry.trials import Trial
 from rl_core.runtime.checkpoint import remove_checkpoints
@@ -79,7 +79,7 @@ def record_trial(work: Workplace) -> None:
     told = {name: artifact.config[name] for name in ("ppo", "model", "regime_filter")}
     facts = {
         **read_json(work.lake.path("ppo_policy", TRIAL)),
-        "policy": artifact.content,
+        "policy": artifact.files[WEIGHTS],
         "made_at": artifact.created_at,
         "settings": sha256_json(told),
     }

@@ -28,7 +28,7 @@ from rl_core.evaluation.skill import SkillReport, judge_skill
 from rl_core.evaluation.stress import RegimeFigures, regime_figures, regimes_of
 from rl_core.evaluation.verdict import verdict
 from rl_core.families import AccountWalk
-from rl_core.models.policy_file import load_policy
+from rl_core.models.policy_file import WEIGHTS, load_policy
 from rl_core.offline.dataset import action_distribution
 from rl_core.registry.lake import Artifact
 from rl_core.runtime.files import read_json, write_json
@@ -46,8 +46,9 @@ def build_prediction_validation(work: Workplace) -> Artifact:
     decisions, own = evaluate_policy(work.family, market, policy.model, span)
     judged = Judged(work, policy, market, dataset, decisions)
     record_trial(work)
-    work.trials.judged(inputs["ppo_policy"].content, own.performance.sharpe)
-    rival = champion_on(work, inputs["ppo_policy"].content, span, decisions)
+    weights = inputs["ppo_policy"].files[WEIGHTS]
+    work.trials.judged(weights, own.performance.sharpe)
+    rival = champion_on(work, weights, span, decisions)
     walks = accounts(judged, own, span[0], rival)
     report = judge(judged, walks, rival, inputs["ppo_policy"].content)
     with work.lake.build(

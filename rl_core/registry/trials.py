@@ -23,7 +23,7 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: str  # content hash of `ppo_policy`
+    policy: str  # SHA-256 of its weights
     made_at: str
     seeds: int  # clones that were trained to pick one from
     settings: str  # SHA-256 of what PPO was told
@@ -40,10 +40,12 @@ class TrialLedger:
         self.directory = root / "trials" / desk
 
     def record(self, trial: Trial) -> None:
-        """Write a trial down, unless it is known."""
+        """Write a trial down; of one that is known only the number of seeds may grow."""
         path = self._path(trial.policy)
-        if not path.is_file():
-            write_json_atomically(path, trial.model_dump(mode="json"))
+        if path.is_file():
+            known = validated(Trial, read_json(path), str(path))
+            trial = known.model_copy(update={"seeds": max(known.seeds, trial.seeds)})
+        write_json_atomically(path, trial.model_dump(mode="json"))
 
     def judged(self, policy: str, test_sharpe: float | None) -> None:
         """Note what the gate found of a trial."""

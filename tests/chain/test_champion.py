@@ -18,6 +18,8 @@ from rl_core.chain.promotion import promote, roll_back
 from rl_core.chain.whole import judge_from_bars
 from rl_core.chain.workplace import Workplace
 from rl_core.errors import TollgateError
+from rl_core.models.policy_file import load_policy, save_policy
+from rl_core.runtime.files import sha256_file
 
 CPU = torch.device("cpu")
 REASON = "paper trading since May, approved by risk"
@@ -38,6 +40,28 @@ def own(planted: Workplace, tmp_path: Path) -> Workplace:
     """A copy that a test may change."""
     shutil.copytree(planted.lake.directory.parents[1], tmp_path / "root")
     return Workplace.open(planted.desk, tmp_path / "root")
+
+
+def other_champion(own: Workplace, **config: object) -> str:
+    """A champion that decides nearly alike, with other settings; its version."""
+    version = own.store.served("champion")
+    folder = own.store.directory.parent / "elsewhere"
+    folder.mkdir()
+    policy = load_policy(version.directory)
+    with torch.no_grad():
+        last = list(policy.model.value_head.parameters())[-1]
+        last.add_(1.0)  # decides as before, but is another file
+    save_policy(folder, policy)
+    manifest = version.manifest.model_copy(
+        update={
+            "version": "20200101T000000000000Z-other",
+            "config": {**version.manifest.config, **config},
+        }
+    )
+    files = {name: sha256_file(folder / name) for name in ("policy.safetensors", "policy.json")}
+    own.store.publish(folder, files, manifest, {"model_card.md": "# card"})
+    own.store.point("champion", manifest.version)
+    return manifest.version
 
 
 def unskilled(own: Workplace) -> str:
@@ -61,7 +85,7 @@ def test_a_planted_signal_ends_as_champion(planted: Workplace) -> None:
 def test_the_ledger_counts_the_training_and_the_gate_says_so(planted: Workplace) -> None:
     trials = planted.trials.trials()
     assert len(trials) == 1
-    assert trials[0].policy == planted.lake.load("ppo_policy").content
+    assert trials[0].policy == planted.lake.load("ppo_policy").files["policy.safetensors"]
     assert trials[0].test_sharpe == read_report(planted).performance["policy"].sharpe
     assert len(trials[0].candidates) == 4  # the clone and iterations 8, 16 and 24
     skill = read_report(planted).skill
@@ -154,23 +178,16 @@ def test_seeds_that_were_cloned_count_as_trials(own: Workplace) -> None:
     several = {**seal.config, "bc": {**seal.config["bc"], "seeds": [1, 2, 3, 4]}}
     path.write_text(seal.model_copy(update={"config": several}).model_dump_json())
     build_ppo_policy(own, TrainingOptions(CPU), lambda _: None)
-    assert sum(trial.seeds for trial in own.trials.trials()) == 5
+    assert [trial.seeds for trial in own.trials.trials()] == [4]  # the same weights, of four tries
+    other = own.desk.with_settings({"ppo.seed": 7})
+    build_ppo_policy(Workplace(other, own.lake, own.store), TrainingOptions(CPU), lambda _: None)
+    assert sum(trial.seeds for trial in own.trials.trials()) == 8
 
 
 def test_a_champion_of_another_world_is_not_beaten_in_this_one(own: Workplace) -> None:
     """Its own settings differ in what it sees, so a comparison would mean nothing."""
-    version = own.store.served("champion")
-    config = version.manifest.config
-    strange = version.manifest.model_copy(
-        update={
-            "version": "20200101T000000000000Z-strange",
-            "lineage": {**version.manifest.lineage, "ppo_policy": version.manifest.lineage["bars"]},
-            "config": {**config, "quality": {**config["quality"], "jump_return": 0.5}},
-        }
-    )
-    files = {name: version.manifest.files[name] for name in ("policy.safetensors", "policy.json")}
-    own.store.publish(version.directory, files, strange, {"model_card.md": "# card"})
-    own.store.point("champion", strange.version)
+    quality = own.desk.resolved()["quality"]
+    other_champion(own, quality={**quality, "jump_return": 0.5})
     build_prediction_validation(own)
     report = read_report(own)
     checks = {check.name: check for check in report.all_checks}
@@ -180,20 +197,7 @@ def test_a_champion_of_another_world_is_not_beaten_in_this_one(own: Workplace) -
 
 
 def test_a_retrain_shows_what_changed_against_the_champion(own: Workplace) -> None:
-    version = own.store.served("champion")
-    other = version.manifest.model_copy(
-        update={
-            "version": "20200101T000000000000Z-other",
-            "lineage": {
-                **version.manifest.lineage,
-                "ppo_policy": version.manifest.lineage["bars"],
-            },
-            "config": {**version.manifest.config, "costs": {"commission_rate": 0.5}},
-        }
-    )
-    files = {name: version.manifest.files[name] for name in ("policy.safetensors", "policy.json")}
-    own.store.publish(version.directory, files, other, {"model_card.md": "# card"})
-    own.store.point("champion", other.version)
+    other_champion(own, costs={"commission_rate": 0.5})
     build_prediction_validation(own)
     report = read_report(own)
     assert report.champion is not None
