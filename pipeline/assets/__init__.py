@@ -1,1 +1,1 @@
-"""The eight assets of a desk, built from its settings."""
+"""The assets of a desk, built from its settings."""

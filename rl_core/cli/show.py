@@ -100,7 +100,11 @@ def backtest(result: Mapping[str, Any]) -> None:
 
 def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
     """Accounts beside each other, a figure a line."""
-    figures = [name for name in next(iter(performance.values())) if name != RULES]
+    figures = [
+        name
+        for name in next(iter(performance.values()))
+        if name != RULES and any(each.get(name) not in (None, "") for each in performance.values())
+    ]
     lines = [
         [name, *(percent(p[name]) if name in AS_PERCENT else p[name] for p in performance.values())]
         for name in figures

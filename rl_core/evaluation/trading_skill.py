@@ -121,7 +121,8 @@ def _check_deflation(evidence: TradingEvidence, config: SkillConfig) -> Check:
     lucky = annual * np.sqrt(variance) * expected_maximum(evidence.trials)
     detail = (
         f"Sharpe {found * annual:.2f}, of which {lucky:.2f} is what the best of {evidence.trials} "
-        f"trials has by chance: {probability:.4f} sure to be above zero, at least {needed:.2f}"
+        f"trial{'s' * (evidence.trials != 1)} has by chance: {probability:.4f} sure to be above "
+        f"zero, at least {needed:.2f}"
     )
     return blocking(
         check, probability >= needed, detail, deflated_sharpe=probability, trials=evidence.trials
