@@ -184,6 +184,19 @@ def test_seeds_that_were_cloned_count_as_trials(own: Workplace) -> None:
     assert sum(trial.seeds for trial in own.trials.trials()) == 8
 
 
+def test_a_link_that_was_built_again_since_breaks_the_lineage(own: Workplace) -> None:
+    seal = own.lake.seal("bc_policy")
+    path = own.lake.path("bc_policy", "artifact.json")
+    path.write_text(seal.model_copy(update={"metadata": {}}).model_dump_json())
+    build_prediction_validation(own)
+    report = read_report(own)
+    failed = {check.name: check.detail for check in report.checks if not check.passed}
+    assert set(failed) == {"lineage_is_complete"}
+    assert "must be made from the bc_policy that is there" in failed["lineage_is_complete"]
+    with pytest.raises(TollgateError, match="must be made from the bc_policy that is there"):
+        deploy(own)
+
+
 def test_a_champion_of_another_world_is_not_beaten_in_this_one(own: Workplace) -> None:
     """Its own settings differ in what it sees, so a comparison would mean nothing."""
     quality = own.desk.resolved()["quality"]

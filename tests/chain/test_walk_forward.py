@@ -11,7 +11,7 @@ from rl_core.chain import walk_forward
 from rl_core.chain.bars import build_bars
 from rl_core.chain.walk_forward import build_walk_forward, read_report
 from rl_core.chain.workplace import Workplace
-from rl_core.desk import SpotDesk
+from rl_core.desk import FuturesDesk, SpotDesk
 from rl_core.errors import TollgateError
 from rl_core.market.simulated import simulate_bars
 from tests.conftest import small_desk
@@ -131,6 +131,20 @@ def test_no_rollout_runs_into_a_span_that_is_left_out() -> None:
     kept = dataset.loc[dataset["split"] == "train", "bar"].to_numpy(np.int64)
     # windows of three bars: from bar 5 on they would reach bar 8
     assert outside_gaps(kept, dataset, 3).tolist() == [0, 1, 2, 3, 4, *range(12, 20)]
+
+
+def test_futures_leave_no_groups_out_since_their_episodes_would_run_into_them(
+    tmp_path: Path,
+) -> None:
+    desk = FuturesDesk.model_validate(
+        {"name": "minutes", "walk_forward": {"scheme": "combinatorial"},
+         "bars": {"simulated": {"sessions": 12}, "symbol": "SIM-NQ", "interval": "1min",
+                  "sessions": {}}, "dataset": {"max_unknown_share": 0.4}}
+    )  # fmt: skip
+    work = Workplace.open(desk, tmp_path)
+    build_bars(work)
+    with pytest.raises(TollgateError, match="must be expanding or rolling on this kind of desk"):
+        build_walk_forward(work, CPU, lambda _: None)
 
 
 def test_the_desk_says_which_scheme_cannot_be(tmp_path: Path) -> None:
