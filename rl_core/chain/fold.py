@@ -1,6 +1,6 @@
 """One fold of a walk forward: its own bars, the whole procedure, its test spans traded.
 
-    data/walk_forward/<desk>/<settings>/<fold>-<bars>-<seed>/   fold.json account.parquet
+    data/walk_forward/<desk>/<settings>/<fold>-<bars>-<seed>/   fold.json account.parquet seal.json
 
 What a fold gives is kept under the hash of the bars that it knew, so an interrupted walk goes on
 where it was, and bars that come later add folds without touching those that are there.
@@ -26,6 +26,7 @@ from rl_core.chain.regime_dataset import build_regime_dataset
 from rl_core.chain.scoring import evaluate_policy
 from rl_core.chain.soundness import link_checks, require_sound
 from rl_core.chain.workplace import BARS, SENTIMENT, Workplace
+from rl_core.errors import TollgateError
 from rl_core.evaluation.accounts import BENCHMARKS, POLICY, TEACHER
 from rl_core.evaluation.policy_walk import PolicyDecisions
 from rl_core.evaluation.statistics.sharpe import SharpeFigures
@@ -35,10 +36,10 @@ from rl_core.market.splits import BarSpan
 from rl_core.models.policy_file import load_policy
 from rl_core.offline.folds import Fold
 from rl_core.registry.lake import Artifact
-from rl_core.runtime.files import new_directory, sha256_json, write_json
+from rl_core.runtime.files import new_directory, read_json, sha256_file, sha256_json, write_json
 from rl_core.trading.performance import annual_factor, bar_returns
 
-ACCOUNT, FIGURES = "account.parquet", "fold.json"
+ACCOUNT, FIGURES, SEAL = "account.parquet", "fold.json", "seal.json"
 # sections that say nothing of how a fold is trained and tested
 SAYS_NOTHING = ("gate", "retrain", "owners", "description", "splits")
 
@@ -59,7 +60,7 @@ def run_fold(
             seed: home / f"{fold.name}-{known.content[:12]}-{seed}"
             for seed in work.desk.walk_forward.seeds
         }
-        missing = [seed for seed, place in places.items() if not (place / FIGURES).is_file()]
+        missing = [seed for seed, place in places.items() if not place.is_dir()]
         if missing:
             build_backtest_history(own)
             build_offline_dataset(own)
@@ -72,7 +73,25 @@ def run_fold(
             build_ppo_policy(seeded, TrainingOptions(device), lambda _: None)
             with new_directory(places[seed]) as directory:
                 write_fold(seeded, fold, seed, directory)
+                hashes = {file: sha256_file(directory / file) for file in (ACCOUNT, FIGURES)}
+                write_json(directory / SEAL, hashes)
+    for place in places.values():
+        require_untouched(place)
     return places
+
+
+def require_untouched(place: Path) -> None:
+    """Refuse a result that was changed since it was written.
+
+    Raises:
+        TollgateError: says what to delete.
+    """
+    expected = read_json(place / SEAL)
+    found = {file: sha256_file(place / file) for file in (ACCOUNT, FIGURES)}
+    if found != expected:
+        raise TollgateError(
+            f"{place} must be as it was written, was changed since: delete it and walk again"
+        )
 
 
 def results_folder(work: Workplace) -> Path:

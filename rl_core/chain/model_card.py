@@ -60,7 +60,7 @@ def card_markdown(
     pictures = "\n\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)
     return f"""# Model card: {manifest.desk} {manifest.version}
 
-Stage **{manifest.stage}**: {STAGES[manifest.stage]}.
+Stage **{manifest.stage}**: {_stage(manifest, report)}.
 
 **{verdict(report.model_dump(mode="json"))}**
 
@@ -89,6 +89,14 @@ Stage **{manifest.stage}**: {STAGES[manifest.stage]}.
 |---|---|---|
 {lineage}
 """
+
+
+def _stage(manifest: Manifest, report: GateReport) -> str:
+    """What the stage means, and on what it rests."""
+    ignored = [c.name for c in report.all_checks if not c.passed and not c.is_blocking]
+    if manifest.stage == "champion" and ignored:
+        return f"its vote counts, by leave of the desk's settings: {', '.join(ignored)} failed"
+    return STAGES[manifest.stage]
 
 
 def _walked_forward(desk: str, walk: WalkForwardReport | None) -> str:

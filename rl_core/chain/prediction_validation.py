@@ -86,7 +86,7 @@ def judge(
     is_safe = all(check.passed for check in checks if check.is_blocking)
     returns = {name: bar_returns(walk.equity) for name, walk in walks.items()}
     skill = judge_skill(skill_evidence(judged, returns, per_year), desk.gate)
-    skill = refuse_incomparable(skill, rival)
+    skill = speak_of_champion(skill, rival)
     return GateReport(
         desk=desk.name,
         data=desk.bars.market_name,
@@ -108,12 +108,14 @@ def judge(
     )
 
 
-def refuse_incomparable(skill: SkillReport, rival: Rival | None) -> SkillReport:
-    """A champion that cannot be compared is not beaten: a person has to decide."""
-    if rival is None or not rival.comparison.reason:
+def speak_of_champion(skill: SkillReport, rival: Rival | None) -> SkillReport:
+    """One that cannot be compared is not beaten; one of the same weights need not be."""
+    if rival is None or rival.walk is not None:
         return skill
+    reason = rival.comparison.reason
+    detail = reason or f"the champion, {rival.comparison.version}, has the same weights"
     checks = [
-        check.model_copy(update={"passed": False, "detail": rival.comparison.reason})
+        check.model_copy(update={"passed": not reason, "detail": detail})
         if check.name == AGAINST_CHAMPION
         else check
         for check in skill.checks

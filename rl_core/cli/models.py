@@ -46,7 +46,8 @@ def trials(desk: Desk, as_json: AsJson = False) -> None:
 
     hidden = {"candidates", "dataset"}
     found = [each.model_dump(exclude=hidden) for each in Workplace.open(desk).trials.trials()]
-    emit(sorted(found, key=lambda each: each["made_at"]), as_json, show.rows)
+    found.sort(key=lambda each: each["made_at"])
+    emit(found, as_json, show.trials)
 
 
 StageOption = Annotated[str, typer.Option(help="Which pointer moves: shadow or champion.")]

@@ -40,6 +40,8 @@ def text(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(each, float) for each in value):
+        return " to ".join(text(each) for each in value)
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -207,6 +209,23 @@ def regimes(result: Mapping[str, Any]) -> None:
     if kept_up := names[len(menu) :]:
         part("ordered again and again on the training span, all costs paid", ["regime", *kept_up])
         caveats(result["caveats"])
+
+
+def trials(found: Sequence[Mapping[str, Any]]) -> None:
+    """The ledger, hashes and times cut short."""
+    shortened = [
+        {
+            "weights": each["policy"][:12],
+            "made": each["made_at"][:16],
+            "seeds": each["seeds"],
+            "settings": each["settings"][:8],
+            "validation": each["validation_sharpe"],
+            "test": each["test_sharpe"],
+        }
+        for each in found
+    ]
+    rows(shortened)
+    console.print("Sharpe ratios are annual; test: of those that a gate has judged.")
 
 
 def version_row(version: Version) -> dict[str, Any]:

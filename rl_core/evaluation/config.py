@@ -35,6 +35,12 @@ TRADING_CHECKS = (
 )
 SKILL_CHECKS = FORECAST_CHECKS + TRADING_CHECKS  # has it shown that it deserves to decide?
 
+INTEGRITY_CHECKS = (  # without them nothing else that the gate says means anything
+    "predictions_are_finite",
+    "backtest_equals_environment",
+    "lineage_is_complete",
+)
+
 Severity = Literal["block", "warn"]
 
 
@@ -127,6 +133,8 @@ class GateConfig(BaseModel):
                 f"severity must name checks of the gate ({', '.join(SAFETY_CHECKS + SKILL_CHECKS)})"
                 f", was {', '.join(sorted(unknown))}"
             )
+        if kept := [name for name in INTEGRITY_CHECKS if severity.get(name) == "warn"]:
+            raise ValueError(f"severity must leave {', '.join(kept)} at block, was warn")
         return severity
 
     def blocks(self, check: str) -> bool:

@@ -72,7 +72,10 @@ def judge_skill(evidence: SkillEvidence, config: GateConfig) -> SkillReport:
         *forecast_checks(best, len(evidence.forecasts.horizons), skill),
         *trading_checks(trading, names, bootstrap, skill),
     ]
-    checks = [each.model_copy(update={"is_blocking": config.blocks(each.name)}) for each in checks]
+    checks = [  # a setting may forgive what was found, never that nothing could be found
+        each.model_copy(update={"is_blocking": each.is_undecided or config.blocks(each.name)})
+        for each in checks
+    ]
     annual = np.sqrt(trading.bars_per_year)
     intervals = {name: bootstrap.interval(k, 0.95) for k, name in enumerate(names)}
     return SkillReport(

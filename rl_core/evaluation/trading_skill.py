@@ -93,7 +93,7 @@ def _check_champion(
 ) -> Check:
     check = "holds_against_the_champion"
     if CHAMPION not in names:
-        return blocking(check, True, "there is no other champion to hold against")
+        return blocking(check, True, "there is no champion yet to hold against")
     own, champion = names.index(POLICY), names.index(CHAMPION)
     said = difference_in_words(CHAMPION, evidence, names, bootstrap)
     margin = 0.0

@@ -130,7 +130,7 @@ def verdict(report: WalkForwardReport) -> str:
         return f"Out of sample the policy's Sharpe ratio is {alone}; {others}."
     return (
         f"Out of sample the policy's Sharpe ratio is {own.iqm:.2f}, interquartile mean of "
-        f"{own.seeds} trainings (95% over them: {own.low:.2f} to {own.high:.2f}); {others}."
+        f"{own.seeds} trainings (bootstrap over them: {own.low:.2f} to {own.high:.2f}); {others}."
     )
 
 
@@ -141,7 +141,7 @@ def markdown(report: WalkForwardReport) -> str:
         "",
         f"**{verdict(report)}**",
         "",
-        "| account, all folds | total return | annual Sharpe (95%) | max drawdown |",
+        "| account, all folds | total return | annual Sharpe (95%, bootstrap) | max drawdown |",
         "|---|---|---|---|",
         *(
             f"| {TITLES.get(name, name)} | {percent(s.total_return)} | {s.sharpe:.2f} "
@@ -166,7 +166,7 @@ def fold_table(folds: Sequence[FoldFigures]) -> list[str]:
     names = list(folds[0].sharpes)
     return [
         "| fold | seed | trained on | tested on | bars | "
-        + " | ".join(f"Sharpe of {TITLES.get(name, name)} (95%)" for name in names)
+        + " | ".join(f"Sharpe of {TITLES.get(name, name)} (95%, standard error)" for name in names)
         + " |",
         "|---" * (5 + len(names)) + "|",
         *(

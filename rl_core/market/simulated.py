@@ -11,7 +11,10 @@ from rl_core.market.planted import planted_returns
 
 
 class RandomWalk(BaseModel):
-    """A market that is always open, simulated; `simulate_bars` says what the figures mean."""
+    """A market that is always open, simulated; `simulate_bars` says what the figures mean.
+
+    Another number of bars is another market, and not the same one going on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -45,6 +45,9 @@ class SplitConfig(BaseModel):
 
     @model_validator(mode="after")
     def _leaves_a_test_span(self) -> "SplitConfig":
+        for name in ("purge", "embargo"):
+            if length_ns(getattr(self, name)) < 0:
+                raise ValueError(f"{name} must not be negative, was {getattr(self, name)}")
         if self.train_fraction + self.validation_fraction >= 1:
             raise ValueError(
                 "train_fraction + validation_fraction must be below 1, "

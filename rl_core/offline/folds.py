@@ -42,13 +42,22 @@ class WalkForwardConfig(BaseModel):
         for name in ("train", "test"):
             if length_ns(getattr(self, name)) <= 0:
                 raise ValueError(f"{name} must be positive, was {getattr(self, name)}")
+        if length_ns(self.embargo) < 0:
+            raise ValueError(f"embargo must not be negative, was {self.embargo}")
+        if self.folds is not None and self.scheme == "combinatorial":
+            raise ValueError("folds must be left out with combinatorial, which has all its choices")
         if self.test_groups >= self.groups:
             raise ValueError(
                 f"test_groups must be fewer than groups, was {self.test_groups} of {self.groups}"
             )
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds must differ and be >= 0, was {list(self.seeds)}")
+        if max(self.seeds) > LARGEST_SEED:
+            raise ValueError(f"seeds must be at most {LARGEST_SEED}, was {max(self.seeds)}")
         return self
+
+
+LARGEST_SEED = 2**62  # as the learners take them
 
 
 @dataclass(frozen=True)

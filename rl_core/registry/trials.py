@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from rl_core.errors import validated
-from rl_core.runtime.files import read_json, write_json_atomically
+from rl_core.errors import TollgateError, validated
+from rl_core.runtime.files import read_json, sha256_json, write_json_atomically
 
 NAME_LENGTH = 16
 
@@ -21,11 +21,11 @@ NAME_LENGTH = 16
 class Trial(BaseModel):
     """One training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     policy: str  # SHA-256 of its weights
     made_at: str
-    seeds: int  # clones that were trained to pick one from
+    seeds: int = Field(ge=1)  # clones that were trained to pick one from
     settings: str  # SHA-256 of what PPO was told
     dataset: str  # content hash of `offline_dataset`: trials of one have the same validation bars
     validation_sharpe: float | None  # annual
@@ -43,25 +43,42 @@ class TrialLedger:
         """Write a trial down; of one that is known only the number of seeds may grow."""
         path = self._path(trial.policy)
         if path.is_file():
-            known = validated(Trial, read_json(path), str(path))
+            known = read_trial(path)
             trial = known.model_copy(update={"seeds": max(known.seeds, trial.seeds)})
-        write_json_atomically(path, trial.model_dump(mode="json"))
+        write_trial(path, trial)
 
     def judged(self, policy: str, test_sharpe: float | None) -> None:
         """Note what the gate found of a trial."""
         path = self._path(policy)
         if path.is_file():
-            trial = validated(Trial, read_json(path), str(path))
-            known = trial.model_copy(update={"test_sharpe": test_sharpe})
-            write_json_atomically(path, known.model_dump(mode="json"))
+            write_trial(path, read_trial(path).model_copy(update={"test_sharpe": test_sharpe}))
 
     def trials(self) -> list[Trial]:
         """All of them, in the order of their names."""
         paths = sorted(self.directory.glob("*.json")) if self.directory.is_dir() else []
-        return [validated(Trial, read_json(path), str(path)) for path in paths]
+        return [read_trial(path) for path in paths]
 
     def _path(self, policy: str) -> Path:
         return self.directory / f"{policy[:NAME_LENGTH]}.json"
+
+
+def write_trial(path: Path, trial: Trial) -> None:
+    """Write an entry with its own hash."""
+    entry = trial.model_dump(mode="json")
+    write_json_atomically(path, {"sha256": sha256_json(entry), "trial": entry})
+
+
+def read_trial(path: Path) -> Trial:
+    """An entry that is as it was written.
+
+    Raises:
+        TollgateError: it was changed since.
+    """
+    found = read_json(path)
+    entry = found.get("trial") if isinstance(found, dict) else None
+    if entry is None or sha256_json(entry) != found.get("sha256"):
+        raise TollgateError(f"{path} must be as it was written, was changed since: bring it back")
+    return validated(Trial, entry, str(path))
 
 
 def number_of(trials: Sequence[Trial]) -> int:

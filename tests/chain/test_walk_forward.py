@@ -92,6 +92,16 @@ def test_a_fold_that_is_added_changes_no_other_and_trains_only_itself(tmp_path: 
     assert trained == ["walk_forward: expanding_01, seed 1"]
 
 
+def test_a_result_that_was_edited_is_refused(tmp_path: Path) -> None:
+    work, _ = walked(tmp_path, BARS[: 24 * 95], seeds=[1])
+    account = next((tmp_path / "walk_forward").rglob("account.parquet"))
+    returns = pd.read_parquet(account)
+    returns["policy"] += 0.001
+    returns.to_parquet(account)
+    with pytest.raises(TollgateError, match="must be as it was written, was changed since: delete"):
+        build_walk_forward(work, CPU, lambda _: None)
+
+
 def test_what_comes_later_changes_no_fold(tmp_path: Path) -> None:
     """Another future after the first fold's test span, and the fold is the same to the bit."""
     (tmp_path / "a").mkdir()
@@ -148,8 +158,14 @@ def test_futures_leave_no_groups_out_since_their_episodes_would_run_into_them(
 
 
 def test_the_desk_says_which_scheme_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="test_groups must be fewer than groups, was 6 of 6"):
-        SpotDesk.model_validate(
-            {"name": "x", "bars": {"path": "x.csv", "symbol": "X"},
-             "walk_forward": {"scheme": "combinatorial", "test_groups": 6}}
-        )  # fmt: skip
+    for wrong, message in (
+        ({"scheme": "combinatorial", "test_groups": 6}, "must be fewer than groups, was 6 of 6"),
+        ({"scheme": "combinatorial", "folds": 2}, "folds must be left out with combinatorial"),
+        ({"embargo": "-48h"}, "embargo must not be negative, was -48h"),
+        ({"seeds": [2**63]}, "seeds must be at most"),
+        ({"seeds": [1, 1]}, "seeds must differ"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SpotDesk.model_validate(
+                {"name": "x", "bars": {"path": "x.csv", "symbol": "X"}, "walk_forward": wrong}
+            )

@@ -189,6 +189,14 @@ def test_a_check_that_only_warns_keeps_nobody_from_being_champion() -> None:
     assert judge_skill(deflated, config).is_skilled
 
 
+def test_too_little_evidence_is_not_forgiven_by_any_setting() -> None:
+    skill = SkillConfig(min_test_bars=5000, min_independent_targets=4000)
+    lenient = GateConfig(skill=skill, severity=dict.fromkeys(SKILL_CHECKS, "warn"))
+    assert judge_skill(HONEST, lenient).verdict == "not enough evidence"
+    with pytest.raises(ValueError, match="severity must leave lineage_is_complete at block"):
+        GateConfig(severity={"lineage_is_complete": "warn"})
+
+
 def test_without_a_position_there_is_no_skill() -> None:
     flat = with_account(policy=np.zeros(BARS - 1))
     assert "sharpe_survives_deflation" in failed(judged(flat))

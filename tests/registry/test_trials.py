@@ -55,3 +55,13 @@ def test_a_broken_entry_is_an_error_and_not_one_trial_less(tmp_path: Path) -> No
     next(ledger.directory.glob("*.json")).write_text("{")
     with pytest.raises(TollgateError, match="must be whole JSON"):
         ledger.trials()
+
+
+@pytest.mark.parametrize("edit", [("1.0", "2.0"), ('"seeds": 1', '"seeds": 0'), ("0.3", "0.9")])
+def test_an_entry_that_was_edited_is_refused(tmp_path: Path, edit: tuple[str, str]) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    ledger.record(trial("ab"))
+    path = next(ledger.directory.glob("*.json"))
+    path.write_text(path.read_text().replace(*edit))
+    with pytest.raises(TollgateError, match="must be as it was written, was changed since"):
+        ledger.trials()
