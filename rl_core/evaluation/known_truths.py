@@ -34,6 +34,7 @@ RETURN_SD = 0.01
 COST_RATE = 0.0002  # of what is traded
 PERSISTENCE = 0.8  # of what is predictable, so that a position lasts some bars
 NUM_CANDIDATES = 5
+CHEATS = ("constant", "constant + dither", "sign flipped", "20 times too loud")
 CHEATED_R2 = 0.05  # of the honest forecast that the cheats are made from
 
 
