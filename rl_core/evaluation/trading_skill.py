@@ -82,10 +82,9 @@ def difference_in_words(
     """Annual Sharpe ratio less a rival's, with its interval."""
     annual = np.sqrt(evidence.bars_per_year)
     found, low, high = bootstrap.difference(names.index(POLICY), names.index(rival), 0.95)
+    difference, low, high = (annual * each for each in (found, low, high))
     title = TITLES.get(rival, rival)
-    return f"Sharpe {found * annual:+.2f} on {title} (95%: {low * annual:.2f} to " + (
-        f"{high * annual:.2f})"
-    )
+    return f"Sharpe {difference:+.2f} on {title} (95%: {low:.2f} to {high:.2f})"
 
 
 def _check_champion(
