@@ -1,6 +1,5 @@
 """The model card: what a person should know before using a version, as Markdown and as HTML."""
 
-import base64
 import html
 from collections.abc import Iterable
 from pathlib import Path
@@ -120,10 +119,7 @@ def with_pictures(card: str, plots: list[Path]) -> str:
 
 def card_html(card: str, plots: list[Path]) -> str:
     """The same as one HTML file with its plots inside: nothing is fetched when it is opened."""
-    body = to_html(card, extensions=["tables", "sane_lists"])
-    for plot in plots:
-        encoded = base64.b64encode(plot.read_bytes()).decode()
-        body = body.replace(f'src="{plot.name}"', f'src="data:image/png;base64,{encoded}"')
+    body = to_html(with_pictures(card, plots), extensions=["tables", "sane_lists"])
     title = html.escape(card.splitlines()[0].removeprefix("# "))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

@@ -18,7 +18,7 @@ from rl_core.models.config import ModelConfig
 from rl_core.offline.dataset import DatasetConfig
 from rl_core.offline.folds import WalkForwardConfig
 from rl_core.offline.regime_filter import RegimeFilterConfig
-from rl_core.training.config import CloningConfig, PPOConfig
+from rl_core.training.config import LARGEST_SEED, CloningConfig, PPOConfig
 
 
 class RetrainConfig(BaseModel):
@@ -85,6 +85,11 @@ class DeskConfig(BaseModel, ABC):
         if unknown := set(self.ppo.auxiliary_coefficients) - set(horizons):
             raise ValueError(
                 f"ppo.auxiliary_coefficients must name {horizons}, was {sorted(unknown)}"
+            )
+        if max(self.walk_forward.seeds) > LARGEST_SEED:
+            raise ValueError(
+                f"walk_forward.seeds must be at most {LARGEST_SEED}, was "
+                f"{max(self.walk_forward.seeds)}"
             )
         chunk = self.ppo.chunk_steps
         if self.model.gru_layers and self.ppo.rollout_steps % chunk:

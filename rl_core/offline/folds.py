@@ -52,12 +52,7 @@ class WalkForwardConfig(BaseModel):
             )
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds must differ and be >= 0, was {list(self.seeds)}")
-        if max(self.seeds) > LARGEST_SEED:
-            raise ValueError(f"seeds must be at most {LARGEST_SEED}, was {max(self.seeds)}")
         return self
-
-
-LARGEST_SEED = 2**62  # as the learners take them
 
 
 @dataclass(frozen=True)
