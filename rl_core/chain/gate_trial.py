@@ -115,7 +115,7 @@ def judge_market(seed: int, signal_r2: float) -> MarketOutcome:
         work = Workplace.open(trial_desk(seed, signal_r2), Path(name))
         judge_from_bars(work, torch.device("cpu"), lambda _: None)
         found = {check.name: check.figures for check in offline_dataset.run_checks(work)}
-        leaks = sum(int(found[name].get("rows") or 0) for name in LEAKS)
+        leaks = sum(int(found[name]["rows"] or 0) for name in LEAKS)
         return outcome(read_report(work), seed, signal_r2, leaks)
 
 

@@ -83,16 +83,9 @@ def check_overlap(dataset: pd.DataFrame, horizons: tuple[str, ...]) -> Check:
         dataset["split"].cat.codes.to_numpy().astype(np.int8),
         max(length_ns(horizon) for horizon in horizons),
     )
-    name = "no_label_reaches_another_split"
-    return Check(
-        name=name,
-        passed=not len(reaching),
-        is_blocking=CHECK_NAMES[name],
-        detail=f"{len(reaching)} rows: {describe_rows(reaching)}"
-        if len(reaching)
-        else "0 rows whose longest target ends in another split",
-        figures={"rows": len(reaching)},
-    )
+    which = f": {describe_rows(reaching)}" if len(reaching) else ""
+    detail = f"{len(reaching)} rows whose longest target ends in another split{which}"
+    return _check("no_label_reaches_another_split", not len(reaching), detail, rows=len(reaching))
 
 
 def overlapping_rows(
