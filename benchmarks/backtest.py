@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from backtesting import Backtest, Strategy
 
-from rl_core.backtest.engine import walk_bars
-from rl_core.chain.backtest_history import run_backtest
 from rl_core.cli.show import table
 from rl_core.desk import PROJECT_ROOT, SpotDesk, load_desk
+from rl_core.kinds.spot.engine import walk_bars
 from rl_core.market.readers import read_bars
+from rl_core.steps.backtest_history import run_backtest
 from rl_core.trading.accounts import BUY, SELL
 
 ROUNDS = 5

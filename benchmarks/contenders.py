@@ -15,21 +15,21 @@ import numpy as np
 import torch
 
 from benchmarks.peers import market
-from rl_core.desk import PROJECT_ROOT, load_desk
-from rl_core.envs.core import Environment, allowed_starts
-from rl_core.envs.spot import SpotState, SpotWindows
-from rl_core.families import family_of
-from rl_core.models.actor_critic import ActorCritic
-from rl_core.models.config import ModelConfig
-from rl_core.runtime.compilation import compiled
-from rl_core.runtime.memory import keep_freed_memory
-from rl_core.training.config import PPOConfig
-from rl_core.training.learner import new_learner
-from rl_core.training.ppo import train_ppo
-from rl_core.training.ppo_figures import PPOIteration, Validation
-from rl_core.training.setup import Problem
-from rl_core.training.tracker import TradeSummary
-from rl_core.training.update import ReturnTargets
+from rl_core.desk import load_desk
+from rl_core.kinds.registry import kind_of
+from rl_core.kinds.spot.env import SpotState, SpotWindows
+from rl_core.learning.envs.core import Environment, allowed_starts
+from rl_core.learning.hardware.compilation import compiled
+from rl_core.learning.hardware.memory import keep_freed_memory
+from rl_core.learning.models.actor_critic import ActorCritic
+from rl_core.learning.ppo.figures import PPOIteration, Validation
+from rl_core.learning.ppo.learner import new_learner
+from rl_core.learning.ppo.setup import Problem
+from rl_core.learning.ppo.tracker import TradeSummary
+from rl_core.learning.ppo.train import train_ppo
+from rl_core.learning.ppo.update import ReturnTargets
+from rl_core.learning.settings import ModelConfig, PPOConfig
+from rl_core.steps.source import read_source
 
 CPU = torch.device("cpu")
 MLP = ModelConfig(hidden_dim=market.HIDDEN, head_dim=0, layer_norm=False, dropout=0.0)
@@ -106,10 +106,10 @@ def portfolio_environment() -> Environment[Any]:
 
 def desk_environment(name: str) -> Environment[Any]:
     """A desk's training environment on as many of its bars as the peers' market has."""
-    family = family_of(load_desk(name))
-    prepared = family.prepare(family.read_source(PROJECT_ROOT).checked(), None, None)
+    kind = kind_of(load_desk(name))
+    prepared = kind.prepare(read_source(kind.desk).checked(), None, None)
     kept = np.arange(prepared.first_bar, min(len(prepared.bars), market.BARS))
-    return family.training_environment(prepared, kept, market.WINDOW, CPU)
+    return kind.training_environment(prepared, kept, market.WINDOW, CPU)
 
 
 def portfolio(*, fused: bool) -> float:

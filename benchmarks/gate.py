@@ -13,14 +13,14 @@ from typing import Annotated
 import torch
 import typer
 
-from rl_core.chain.gate_trial import trial_desk
-from rl_core.chain.prediction_validation import build_prediction_validation
-from rl_core.chain.whole import judge_from_bars
-from rl_core.chain.workplace import Workplace
 from rl_core.cli.show import table
-from rl_core.evaluation.config import GateConfig
-from rl_core.evaluation.known_truths import KINDS, evidence_of
-from rl_core.evaluation.skill import judge_skill
+from rl_core.judging.settings import GateConfig
+from rl_core.judging.skill.tier import judge_skill
+from rl_core.lab.trials.gate_trial import trial_desk
+from rl_core.lab.trials.known_truths import KINDS, evidence_of
+from rl_core.steps.context import Workplace
+from rl_core.steps.prediction_validation.step import build_prediction_validation
+from rl_core.steps.whole import judge_from_bars
 
 TEST_BARS = (2_000, 5_000, 20_000)
 

@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import typer
 
-from rl_core.chain.backtest_history import build_backtest_history
-from rl_core.chain.bars import build_bars
-from rl_core.chain.offline_dataset import build_offline_dataset
-from rl_core.chain.workplace import Workplace
 from rl_core.cli.show import table
 from rl_core.desk import PortfolioDesk
 from rl_core.market.sessions import session_days
+from rl_core.steps.backtest_history import build_backtest_history
+from rl_core.steps.bars import build_bars
+from rl_core.steps.context import Workplace
+from rl_core.steps.offline_dataset import build_offline_dataset
 
 STOCKS = (50, 100, 200, 500)
 YEARS = (10, 20, 30)
@@ -68,7 +68,7 @@ def measure_here(stocks: int, years: int) -> dict[str, float]:
         seconds: dict[str, float] = {}
         for link, build in (
             ("bars", lambda: build_bars(work)),
-            ("features", lambda: work.family.prepare(work.read_bars(), None, None)),
+            ("features", lambda: work.kind.prepare(work.read_bars(), None, None)),
             ("backtest_history", lambda: build_backtest_history(work)),
             ("offline_dataset", lambda: build_offline_dataset(work)),
         ):

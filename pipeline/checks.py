@@ -5,9 +5,9 @@ from importlib import import_module
 
 import dagster as dg
 
-from rl_core.chain import BESIDE, CHAIN
-from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
+from rl_core.steps import BESIDE, CHAIN
+from rl_core.steps.context import Workplace
 
 
 def desk_checks(desk: DeskConfig) -> list[dg.AssetChecksDefinition]:
@@ -26,7 +26,7 @@ def _link_checks(
     @dg.multi_asset_check(specs=specs, name=f"{desk.name}_{link}_checks")
     def link_checks() -> Iterator[dg.AssetCheckResult]:
         # imported by the run: torch takes a second and should not hold up the UI
-        module = import_module(f"rl_core.chain.{link}")
+        module = import_module(f"rl_core.steps.{link}")
         for check in module.run_checks(Workplace.open(desk.name)):
             severity = (
                 dg.AssetCheckSeverity.ERROR if check.is_blocking else dg.AssetCheckSeverity.WARN

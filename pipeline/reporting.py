@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from rl_core.chain.workplace import Workplace
-from rl_core.registry.lake import Artifact
-from rl_core.runtime.progress import flat, inline_image
+from rl_core.base.progress import flat, inline_image
+from rl_core.steps.context import Workplace
+from rl_core.store.artifacts import Artifact
 
 
 def sealed_result(artifact: Artifact, metadata: Mapping[str, Any]) -> dg.MaterializeResult:

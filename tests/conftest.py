@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from rl_core.backtest.preparation import PreparationConfig, PreparedMarket, prepare_market
 from rl_core.desk import SpotDesk
-from rl_core.features.regimes import RegimeConfig, fit_regime_thresholds
-from rl_core.market.quality import QualityConfig
-from rl_core.market.simulated import simulate_bars
-from rl_core.trading.costs import CostConfig
+from rl_core.features.prepare import PreparationConfig, PreparedMarket, prepare_market
+from rl_core.features.regimes import fit_regime_thresholds
+from rl_core.features.settings import RegimeConfig
+from rl_core.kinds.spot.settings import CostConfig
+from rl_core.lab.markets.spot import simulate_bars
+from rl_core.market.settings import QualityConfig
 
 settings.register_profile("tollgate", deadline=None)  # the first example compiles
 settings.load_profile("tollgate")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.backtest.panel_preparation import PanelMarket
 from rl_core.desk import PortfolioDesk
-from rl_core.families import family_of
+from rl_core.kinds.portfolio.market import PanelMarket
+from rl_core.kinds.registry import kind_of
 from rl_core.market.panel import Panel
 from rl_core.market.sessions import session_days
 from tests.conftest import LENIENT
@@ -84,7 +84,7 @@ def portfolio_desk(path: Path, name: str = "stocks", **settings: Any) -> Portfol
 
 def prepared(panel: Panel, **settings: Any) -> PanelMarket:
     """A panel as a desk prepares it, thresholds fitted on its first part."""
-    market = family_of(portfolio_desk(Path("none.parquet"), **settings)).prepare(
+    market = kind_of(portfolio_desk(Path("none.parquet"), **settings)).prepare(
         panel.to_frame(), None, None
     )
     assert isinstance(market, PanelMarket)

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rl_core.backtest.engine import AccountConfig
-from rl_core.envs.config import WindowConfig
-from rl_core.envs.spot import SpotMarket, SpotParams
-from rl_core.trading.costs import CostRates
+from rl_core.kinds.spot.env import SpotMarket, SpotParams
+from rl_core.kinds.spot.settings import AccountConfig
+from rl_core.learning.settings import WindowConfig
+from rl_core.trading.terms import CostRates
 
 BARS = 20_000
 WINDOW = 128  # bars of an episode, which is then cut off

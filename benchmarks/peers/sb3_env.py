@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from benchmarks.peers import market
 from rl_core.trading import accounts
-from rl_core.trading.costs import CostRates
+from rl_core.trading.terms import CostRates
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from torchrl.data import Categorical, Composite, Unbounded
 from torchrl.envs import EnvBase
 
 from benchmarks.peers import market
-from rl_core.envs.spot import SpotState, SpotWindows, observe, open_accounts, step
+from rl_core.kinds.spot.env import SpotState, SpotWindows, observe, open_accounts, step
 
 
 class SpotTorchRL(EnvBase):

@@ -9,8 +9,8 @@ import dagster as dg
 
 from pipeline.reporting import image, sealed_result
 from pipeline.wiring import desk_asset
-from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
+from rl_core.steps.context import Workplace
 
 STALE_AFTER = timedelta(days=8)
 
@@ -26,7 +26,7 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         The report compares the policy with its teacher, with holding and with the champion, all
         costs paid.
         """
-        from rl_core.chain.prediction_validation import build_prediction_validation
+        from rl_core.steps.prediction_validation.step import build_prediction_validation
 
         work = Workplace.open(desk.name)
         artifact = build_prediction_validation(work)
@@ -41,8 +41,8 @@ def release_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:
         Verifies the gate's report and the hashes of the whole lineage itself, so that it cannot be
         reached around the gate. Stale if no retrain succeeded for eight days.
         """
-        from rl_core.chain.deployed_model import deploy
-        from rl_core.chain.model_card import in_order, with_pictures
+        from rl_core.steps.deployed_model.card import in_order, with_pictures
+        from rl_core.steps.deployed_model.step import deploy
 
         version = deploy(Workplace.open(desk.name))
         manifest = version.manifest

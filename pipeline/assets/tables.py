@@ -4,12 +4,12 @@ import dagster as dg
 
 from pipeline.reporting import table_result
 from pipeline.wiring import desk_asset
-from rl_core.chain.backtest_history import build_backtest_history
-from rl_core.chain.bars import build_bars
-from rl_core.chain.offline_dataset import build_offline_dataset, dataset_sample
-from rl_core.chain.regime_dataset import build_regime_dataset
-from rl_core.chain.workplace import Workplace
 from rl_core.desk import DeskConfig
+from rl_core.steps.backtest_history import build_backtest_history
+from rl_core.steps.bars import build_bars
+from rl_core.steps.context import Workplace
+from rl_core.steps.offline_dataset import build_offline_dataset, dataset_sample
+from rl_core.steps.regime_dataset import build_regime_dataset
 
 
 def table_assets(desk: DeskConfig) -> list[dg.AssetsDefinition]:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rl_core.checks import Check
+from rl_core.base.checks import Check
+from rl_core.base.errors import Interrupted, TollgateError
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.cli.training import bc, ppo
 from rl_core.cli.trial import gate_trial, walk_forward
-from rl_core.errors import Interrupted, TollgateError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -81,13 +81,13 @@ def bars(desk: Desk, as_json: AsJson = False) -> None:
     stale and jumping bars, with all row numbers in `--json`. Exit 1 if a check fails that stops the
     chain, 2 if the bars break the contract.
     """
-    from rl_core.chain.bars import checks_of, quality_counts
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
-    from rl_core.desk import PROJECT_ROOT
+    from rl_core.steps.bars import checks_of, quality_counts
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.source import read_source
 
     work = Workplace.open(desk)
-    source = work.family.read_source(PROJECT_ROOT)
+    source = read_source(work.desk)
     report = source.report
     found = checks_of(report, work.desk.quality)
     everything, checks = report.model_dump(), [check.model_dump() for check in found]
@@ -117,16 +117,16 @@ def backtest(
 
     Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
     """
-    from rl_core.chain.backtest_history import in_sample_until, run_backtest
-    from rl_core.chain.bars import caveats
     from rl_core.cli import show
     from rl_core.desk import PROJECT_ROOT, load_desk
-    from rl_core.families import family_of
     from rl_core.features.sentiment import read_sentiment
+    from rl_core.steps.backtest_history import in_sample_until, run_backtest
+    from rl_core.steps.bars import caveats
+    from rl_core.steps.source import read_source
 
     config = load_desk(desk)
     sentiment = read_sentiment(config.sentiment, PROJECT_ROOT)
-    source = family_of(config).read_source(PROJECT_ROOT)
+    source = read_source(config)
     result = run_backtest(config, source.checked(), sentiment, start_date, end_date)
     if output is not None:
         if not output.parent.is_dir() or output.is_dir():
@@ -163,19 +163,20 @@ def regimes(
     Costs are fractions of equity, from cash and from equal weight, slippage at its mean. Example:
     `tollgate regimes --desk us_portfolio --date 2008-10-10`
     """
-    from rl_core.chain.bars import caveats
     from rl_core.cli import show
-    from rl_core.desk import PROJECT_ROOT, PortfolioDesk, load_desk
-    from rl_core.families import family_of
-    from rl_core.families.portfolio import of_panel
-    from rl_core.families.regime_table import regime_table
+    from rl_core.desk import PortfolioDesk, load_desk
+    from rl_core.kinds.portfolio.kind import of_panel
+    from rl_core.kinds.portfolio.table import regime_table
+    from rl_core.kinds.registry import kind_of
+    from rl_core.steps.bars import caveats
+    from rl_core.steps.source import read_source
 
     config = load_desk(desk)
     if not isinstance(config, PortfolioDesk):
         raise TollgateError(f"desk must be of kind portfolio, was {desk}")
-    family = family_of(config)
-    source = family.read_source(PROJECT_ROOT)
-    market = of_panel(family.prepare(source.checked(), None, None))
+    kind = kind_of(config)
+    source = read_source(config)
+    market = of_panel(kind.prepare(source.checked(), None, None))
     records = regime_table(market, config, date, every)
     emit(
         {"regimes": records, "caveats": caveats(source.report, config.quality)},
@@ -201,10 +202,10 @@ def build(
     Refuses to build on a link that a check stopped. Ends with the link's own checks; exit 1 if one
     fails that stops the chain.
     """
-    from rl_core.chain.soundness import link_checks, links_before, require_sound
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
     from rl_core.cli.links import BUILDERS
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.soundness import link_checks, links_before, require_sound
 
     if link not in BUILDERS:
         raise TollgateError(f"link must be one of {', '.join(BUILDERS)}, was {link}")
@@ -223,9 +224,9 @@ def build(
 @app.command()
 def validate(desk: Desk, as_json: AsJson = False) -> None:
     """Check the offline dataset on disk; exit 1 if a blocking check fails."""
-    from rl_core.chain.offline_dataset import run_checks
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.offline_dataset import run_checks
 
     checks = run_checks(Workplace.open(desk))
     emit([check.model_dump() for check in checks], as_json, show.checks)
@@ -239,9 +240,9 @@ def gate(desk: Desk, as_json: AsJson = False) -> None:
     Two tiers: safety decides whether it may be served as `shadow`, skill whether it becomes
     `champion`. `tollgate gate-trial` measures how often each is wrong.
     """
-    from rl_core.chain.prediction_validation import build_prediction_validation, read_report
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.prediction_validation.step import build_prediction_validation, read_report
 
     work = Workplace.open(desk)
     build_prediction_validation(work)
@@ -258,9 +259,9 @@ def deploy(desk: Desk, as_json: AsJson = False) -> None:
     As `shadow` if it is safe, as `champion` too if it has shown skill. Refused, with a reason, when
     the gate failed or anything in the lineage was changed.
     """
-    from rl_core.chain.deployed_model import deploy as deploy_policy
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.deployed_model.step import deploy as deploy_policy
 
     version = deploy_policy(Workplace.open(desk))
     emit(show.version_row(version), as_json, show.settings)
@@ -297,9 +298,9 @@ def predict(
     --account entry_price=18000 --account stop_price=17980 --account target_price=18030`, or
     `tollgate predict --desk us_portfolio --account AAPL=0.1 --account sessions_since_order=12`
     """
-    from rl_core.chain.prediction import predict_latest
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.serving.loaded import predict_latest
+    from rl_core.steps.context import Workplace
 
     figures = account_figures(account or [])
     shorthand = {"position": position, "days_since_trade": days_since_trade}
@@ -311,9 +312,9 @@ def predict(
 @app.command()
 def summary(desk: Desk, as_json: AsJson = False) -> None:
     """Print what a desk's chain has come to, from bars to the served model."""
-    from rl_core.chain.summary import summarise_chain
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.steps.summary import summarise_chain
 
     emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
 

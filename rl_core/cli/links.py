@@ -8,29 +8,29 @@ from typing import Any
 
 import torch
 
-from rl_core.chain import bc_policy, ppo_policy, walk_forward
-from rl_core.chain.backtest_history import build_backtest_history
-from rl_core.chain.bars import build_bars
-from rl_core.chain.bc_policy import build_bc_policy
-from rl_core.chain.offline_dataset import build_offline_dataset
-from rl_core.chain.ppo_checkpoints import TrainingOptions
-from rl_core.chain.ppo_policy import build_ppo_policy
-from rl_core.chain.ppo_run import run_ppo
-from rl_core.chain.prediction_validation import build_prediction_validation
-from rl_core.chain.regime_dataset import build_regime_dataset
-from rl_core.chain.soundness import BEFORE_TRAINING, require_sound
-from rl_core.chain.training_log import Verbosity
-from rl_core.chain.workplace import Workplace
-from rl_core.checks import Check
+from rl_core.base.checks import Check
+from rl_core.base.errors import TollgateError
+from rl_core.base.progress import reporter
+from rl_core.base.shutdown import stop_requests
 from rl_core.cli import show
 from rl_core.cli.output import emit
 from rl_core.desk import load_desk
-from rl_core.errors import TollgateError
-from rl_core.registry.lake import Artifact
-from rl_core.runtime.distributed import is_launched, joined_processes
-from rl_core.runtime.memory import keep_freed_memory
-from rl_core.runtime.progress import reporter
-from rl_core.runtime.shutdown import stop_requests
+from rl_core.learning.hardware.distributed import is_launched, joined_processes
+from rl_core.learning.hardware.memory import keep_freed_memory
+from rl_core.learning.ppo.reporting import Verbosity
+from rl_core.steps import bc_policy, ppo_policy, walk_forward
+from rl_core.steps.backtest_history import build_backtest_history
+from rl_core.steps.bars import build_bars
+from rl_core.steps.bc_policy import build_bc_policy
+from rl_core.steps.context import Workplace
+from rl_core.steps.offline_dataset import build_offline_dataset
+from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
+from rl_core.steps.ppo_policy.session import run_ppo
+from rl_core.steps.ppo_policy.step import build_ppo_policy
+from rl_core.steps.prediction_validation.step import build_prediction_validation
+from rl_core.steps.regime_dataset import build_regime_dataset
+from rl_core.steps.soundness import BEFORE_TRAINING, require_sound
+from rl_core.store.artifacts import Artifact
 
 BUILDERS: dict[str, Callable[[Workplace], Artifact]] = {
     "bars": build_bars,

@@ -12,8 +12,8 @@ models = typer.Typer(no_args_is_help=True, help="Deployed versions, and the tria
 @models.command("list")
 def list_models(desk: Desk, as_json: AsJson = False) -> None:
     """List a desk's versions, oldest first, and what the pointers serve."""
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
 
     store = Workplace.open(desk).store
     serving: dict[str, str] = {}
@@ -29,7 +29,7 @@ def list_models(desk: Desk, as_json: AsJson = False) -> None:
 @models.command("show")
 def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
     """Verify a version's hashes and print its model card, or with --json its manifest."""
-    from rl_core.chain.workplace import Workplace
+    from rl_core.steps.context import Workplace
 
     found = Workplace.open(desk).store.version(version)
     card = (found.directory / "model_card.md").read_text()
@@ -41,8 +41,8 @@ def show_model(version: str, desk: Desk, as_json: AsJson = False) -> None:
 @models.command()
 def trials(desk: Desk, as_json: AsJson = False) -> None:
     """List every policy that was ever trained for a desk: what a Sharpe ratio is deflated by."""
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
 
     hidden = {"candidates", "dataset"}
     found = [each.model_dump(exclude=hidden) for each in Workplace.open(desk).trials.trials()]
@@ -62,9 +62,9 @@ def rollback(
     As champion only a version that was champion before can be served: by the gate's verdict, or by
     `promote`.
     """
-    from rl_core.chain.promotion import roll_back
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.store.promotion import roll_back
 
     roll_back(Workplace.open(desk).store, version, stage)
     emit({"desk": desk, stage: version}, as_json, show.settings)
@@ -83,9 +83,9 @@ def promote(
     so. The checks that the version did not pass are recorded with the reason. Example: `tollgate
     models promote VERSION --desk btc_spot --reason "paper trading since May, approved by risk"`
     """
-    from rl_core.chain.promotion import promote as promote_version
-    from rl_core.chain.workplace import Workplace
     from rl_core.cli import show
+    from rl_core.steps.context import Workplace
+    from rl_core.store.promotion import promote as promote_version
 
     promotion = promote_version(Workplace.open(desk).store, version, reason)
     emit({"desk": desk, "champion": version, **promotion.model_dump()}, as_json, show.settings)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
-from rl_core.chain.workplace import Workplace
-from rl_core.evaluation.figures import percent
-from rl_core.evaluation.verdict import verdict
-from rl_core.registry.store import Version
+from rl_core.base.figures import percent
+from rl_core.judging.reports.verdict import verdict
+from rl_core.steps.context import Workplace
+from rl_core.store.models import Version
 
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -136,7 +136,7 @@ def trained(sealed: Mapping[str, Any]) -> None:
 
 def dataset_sample(work: Workplace) -> None:
     """A few rows of the offline dataset."""
-    from rl_core.chain.offline_dataset import dataset_sample as sample
+    from rl_core.steps.offline_dataset import dataset_sample as sample
 
     frame = sample(work)
     table("samples", list(frame.columns), frame.to_numpy().tolist())

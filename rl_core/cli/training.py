@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rl_core.base.errors import TollgateError
 from rl_core.cli.output import AsJson, Desk
-from rl_core.errors import TollgateError
 
 NETWORK, LEARNING, DURATION = "Network", "Learning", "Duration"
 HARDWARE, RUN = "Hardware", "Run"
@@ -260,7 +260,7 @@ def ppo(
     once.
     """
     from rl_core.cli.links import train_policy
-    from rl_core.training.sizing import PRESETS
+    from rl_core.learning.ppo.sizing import PRESETS
 
     if verbose and quiet:
         raise TollgateError("--verbose and --quiet must not both be given")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rl_core.base.errors import TollgateError
 from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.cli.training import Device, parse_seeds
-from rl_core.errors import TollgateError
 
 
 class Scheme(StrEnum):
@@ -81,10 +81,10 @@ def gate_trial(
     statistics alone are tried on noise, on honest forecasts and on forecasts that cheat. Takes nine
     seconds a market and core. Example: `tollgate gate-trial --markets 20 --series 100`
     """
-    from rl_core.chain.gate_trial import run_trial
+    from rl_core.base.progress import counter
     from rl_core.cli import show
-    from rl_core.cli.trial_report import markdown
-    from rl_core.runtime.progress import counter
+    from rl_core.lab.trials.gate_trial import run_trial
+    from rl_core.lab.trials.report import markdown
 
     if output is not None and (not output.parent.is_dir() or output.is_dir()):
         raise TollgateError(f"--output must be a file in an existing folder, was {output}")

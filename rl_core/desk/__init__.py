@@ -6,16 +6,12 @@ it.
 Desk files lie in `rl_core/desks/` and in the folder that TOLLGATE_DESKS names.
 """
 
-from rl_core.desk.config import DeskConfig
 from rl_core.desk.files import PROJECT_ROOT, data_root, desk_files, load_desk, load_desks
-from rl_core.desk.kinds import (
-    KINDS,
-    FuturesDesk,
-    PortfolioDesk,
-    SeriesDesk,
-    SpotDesk,
-    parse_desk,
-)
+from rl_core.desk.kinds import KINDS, parse_desk
+from rl_core.kinds.futures.settings import FuturesDesk
+from rl_core.kinds.portfolio.settings import PortfolioDesk
+from rl_core.kinds.settings import DeskConfig, SeriesDesk
+from rl_core.kinds.spot.settings import SpotDesk
 
 __all__ = [
     "KINDS",

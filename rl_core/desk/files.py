@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from rl_core.desk.config import DeskConfig
+from rl_core.base.errors import TollgateError
+from rl_core.base.strict_yaml import read_yaml
 from rl_core.desk.kinds import parse_desk
-from rl_core.errors import TollgateError
-from rl_core.runtime.strict_yaml import read_yaml
+from rl_core.kinds.settings import DeskConfig
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 PACKAGED_DESKS = Path(__file__).parents[1] / "desks"

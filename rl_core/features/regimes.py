@@ -3,42 +3,16 @@
 Thresholds are fitted on the training span alone and then only applied. Shapes: B bars.
 """
 
-from typing import Literal, Self
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
 from rl_core.features.indicators import Indicators
+from rl_core.features.settings import RegimeConfig, RegimeFilterMode
 
 VOLATILITY_REGIMES = ("low", "normal", "high")
 UNKNOWN_REGIME = -1
-RegimeFilterMode = Literal["all", "high_volatility", "trending", "ranging"]
-
-
-class RegimeConfig(BaseModel):
-    """How the thresholds are fitted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    low_quantile: float = Field(default=1 / 3, gt=0, lt=1)
-    high_quantile: float = Field(default=2 / 3, gt=0, lt=1)
-    high_atr_quantile: float = Field(
-        default=0.6, gt=0, lt=1, description="the high-volatility filter keeps bars above it"
-    )
-    trending_adx: float = Field(
-        default=0.25, gt=0, lt=1, description="ADX / 100 from which it trends"
-    )
-
-    @model_validator(mode="after")
-    def _quantiles_ascend(self) -> Self:
-        if self.low_quantile >= self.high_quantile:
-            raise ValueError(
-                "low_quantile must be below high_quantile, "
-                f"was {self.low_quantile} and {self.high_quantile}"
-            )
-        return self
 
 
 class RegimeThresholds(BaseModel):

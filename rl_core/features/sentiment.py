@@ -10,21 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
+from rl_core.features.settings import SentimentConfig
 from rl_core.market.bars import describe_rows
 
 COLUMNS = ("news", "macro")
-
-
-class SentimentConfig(BaseModel):
-    """An optional source of sentiment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path | None = None
-    max_age_hours: float = Field(default=24.0, gt=0)
 
 
 def sentiment_at_close(

@@ -5,80 +5,18 @@ strictly increasing), `open high low close` (float64, > 0, low <= open, close <=
 `volume` (float64, >= 0); a future may have `contract` (text) besides. Shapes: B bars.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from rl_core.errors import TollgateError
-from rl_core.market.sessions import SessionConfig, trading_hours
-from rl_core.market.simulated import RandomWalk
-from rl_core.market.simulated_futures import FuturesSimulation
-from rl_core.market.source import SourceConfig, length_ns
-
-PRICE_COLUMNS = ("open", "high", "low", "close")
-COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
-OPTIONAL_COLUMNS = ("contract",)
-SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
+from rl_core.base.errors import TollgateError
+from rl_core.market.sessions import trading_hours
+from rl_core.market.settings import PRICE_COLUMNS, BarsConfig, SessionConfig
 
 LARGEST_FLOAT32 = 3.4e38  # beyond it a price turns to infinity on the device
-
-
-class BarsConfig(SourceConfig):
-    """The bars of one instrument. A symbol column, if there is one, must hold its symbol alone."""
-
-    simulated: FuturesSimulation | None = Field(
-        default=None, description="bars of a simulated future instead of a file"
-    )
-    random_walk: RandomWalk | None = Field(
-        default=None, description="bars of a simulated market that is always open, likewise"
-    )
-    sessions: SessionConfig | None = Field(
-        default=None, description="when the market is open; always, when left out"
-    )
-    sort: bool = Field(
-        default=False, description="put rows that are out of order into order, and report them"
-    )
-
-    @model_validator(mode="after")
-    def _names_are_known(self) -> Self:
-        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol"]
-        if unknown := sorted(set(self.columns) - set(names)):
-            known = ", ".join(names)
-            raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
-        return self
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
-        sources = {"path": self.path, "simulated": self.simulated, "random_walk": self.random_walk}
-        given = [name for name, source in sources.items() if source is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"bars must have one of {', '.join(sources)}, was {', '.join(given) or 'none'}"
-            )
-        if self.is_simulated and not self.symbol.startswith(SIMULATED):
-            raise ValueError(
-                f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
-            )
-        has_minutes = self.sessions is not None and self.interval_ns == length_ns("1min")
-        if self.simulated is not None and not has_minutes:
-            raise ValueError("simulated bars must have sessions and an interval of 1min")
-        if self.random_walk is not None and self.sessions is not None:
-            raise ValueError("a random walk must have no sessions: it is always open")
-        return self
-
-    @property
-    def is_simulated(self) -> bool:
-        """Are these prices that nobody ever paid?"""
-        return self.path is None
-
-    @property
-    def has_contracts(self) -> bool:
-        """Is a column `contract` read where there is one? In markets with sessions, or if named."""
-        return self.sessions is not None or "contract" in self.columns
 
 
 def nanoseconds(timestamps: pd.Series) -> NDArray[np.int64]:

@@ -8,56 +8,20 @@ has them `volume` (shares) and `unadjusted_close` (what a share cost), both as t
 Shapes: T sessions, S stocks.
 """
 
-import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from rl_core.market.source import SourceConfig, length_ns
+from rl_core.base.units import NS_PER_DAY
+from rl_core.market.settings import MEASURES
 
 Array = NDArray[np.float64]
 
-OPTIONAL_MEASURES = ("volume", "unadjusted_close", "traded_value", "market_value")
-MEASURES = ("close", *OPTIONAL_MEASURES)
 FEWEST_STOCKS, MOST_STOCKS = 3, 500
-NS_PER_DAY = 86_400_000_000_000
 FIRST_DAY_NS = -25_567 * NS_PER_DAY  # 1900-01-01, from which draws of slippage are counted
-
-
-class PanelConfig(SourceConfig):
-    """Where a universe's prices come from."""
-
-    interval: str = Field(default="1d", description="always one session")
-    layout: Literal["wide", "long"] | None = Field(
-        default=None,
-        description="a column a stock, or a row a stock and day; long if there is a symbol column",
-    )
-    calendar: str = Field(
-        default="XNYS", description="sessions; a name that exchange-calendars knows, such as 24/7"
-    )
-    delisted_after_sessions: int = Field(
-        default=5, ge=1, description="without a price, after which a stock has left the universe"
-    )
-    known_moves: dict[str, tuple[dt.date, ...]] = Field(
-        default_factory=dict,
-        description="symbol -> days whose move looks like a split and is none",
-    )
-
-    @model_validator(mode="after")
-    def _is_a_daily_file(self) -> Self:
-        if self.path is None:
-            raise ValueError("bars of a portfolio desk must have a path, was without")
-        if self.interval_ns != length_ns("1d"):
-            raise ValueError(f"interval of a panel must be 1d, was {self.interval}")
-        names = ["timestamp", "symbol", *MEASURES]
-        if unknown := sorted(set(self.columns) - set(names)):
-            known = ", ".join(names)
-            raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
-        return self
 
 
 def date_of(ns: Any) -> str:

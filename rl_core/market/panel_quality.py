@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.market.panel import Listing, Panel, PanelConfig, date_of, listing
+from rl_core.market.panel import Listing, Panel, date_of, listing
 from rl_core.market.panel_readers import RawPanel
-from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityConfig, QualityReport
+from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityReport
+from rl_core.market.rolling import row_medians, trailing_sum
 from rl_core.market.sessions import session_days
-from rl_core.market.tables import row_medians, trailing_sum
+from rl_core.market.settings import PanelConfig, QualityConfig
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -11,21 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
+from rl_core.base.units import NS_PER_DAY
 from rl_core.market.bars import LARGEST_FLOAT32, describe_rows, nanoseconds
-from rl_core.market.panel import (
-    FEWEST_STOCKS,
-    FIRST_DAY_NS,
-    MEASURES,
-    MOST_STOCKS,
-    NS_PER_DAY,
-    OPTIONAL_MEASURES,
-    Panel,
-    PanelConfig,
-    date_of,
-)
+from rl_core.market.panel import FEWEST_STOCKS, FIRST_DAY_NS, MOST_STOCKS, Panel, date_of
 from rl_core.market.readers import Rows, parse_names, parse_numbers, parse_timestamps, read_table
 from rl_core.market.sessions import session_days
+from rl_core.market.settings import MEASURES, OPTIONAL_MEASURES, PanelConfig
 
 
 @dataclass(frozen=True)

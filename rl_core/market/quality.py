@@ -7,33 +7,14 @@ Shapes: B bars.
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from rl_core.market.bars import nanoseconds, ohlc_contradictions
 from rl_core.market.rolls import bad_rolls, rolls
-from rl_core.market.sessions import SessionConfig, TradingHours, trading_hours
+from rl_core.market.sessions import TradingHours, trading_hours
+from rl_core.market.settings import QualityConfig, SessionConfig
 
 MAX_UNIT_ERROR = 0.1  # in powers of ten, around a whole one
-
-
-class QualityConfig(BaseModel):
-    """What counts as suspicious."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stale_bars: int = Field(default=3, ge=2, description="bars in a row with one unchanged OHLC")
-    jump_return: float = Field(
-        default=0.10, gt=0, description="|close / close - 1| from bar to bar"
-    )
-    dead_bars: int = Field(
-        default=10, ge=2, description="bars in a row without volume or change: a feed that died"
-    )
-    max_roll_gap: float = Field(
-        default=0.03, gt=0, description="|open / close before - 1| from contract to contract"
-    )
-    health_window_bars: int = Field(default=24, ge=1)
-    max_missing_share: float = Field(default=0.02, ge=0, le=1)
-    min_mean_health: float = Field(default=0.95, ge=0, le=1)
 
 
 class Gap(BaseModel):

@@ -18,20 +18,21 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
 from rl_core.market.bars import (
-    COLUMNS,
-    OPTIONAL_COLUMNS,
-    PRICE_COLUMNS,
-    BarsConfig,
     describe_rows,
     inside_sessions,
     nanoseconds,
     require_bar_contract,
     require_interval,
 )
-from rl_core.market.simulated_futures import simulate_future
-from rl_core.market.source import SourceConfig
+from rl_core.market.settings import (
+    COLUMNS,
+    OPTIONAL_COLUMNS,
+    PRICE_COLUMNS,
+    BarsConfig,
+    SourceConfig,
+)
 
 _FORMATS = {
     ".csv": "csv",
@@ -86,7 +87,7 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
         TollgateError: no such file or column, or a cell that is not a number or a time.
     """
     if config.path is None:
-        return _simulated(config)
+        raise TypeError("bars of a simulated market are not read from a file")
     path = root / config.path
     table, rows = read_table(config, path)
     table = _select_columns(table, config, path, rows)
@@ -102,17 +103,6 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
     raw = RawBars(frame, rows, newest_first)
     return raw.take(np.arange(len(frame))[::-1]) if newest_first else raw
-
-
-def _simulated(config: BarsConfig) -> RawBars:
-    """Bars that nobody ever traded; the configuration says that there are sessions."""
-    if config.random_walk is not None:
-        bars = config.random_walk.simulate(config.interval)
-    elif config.simulated is not None and config.sessions is not None:
-        bars = simulate_future(config.simulated, config.sessions)
-    else:
-        raise TypeError("bars without a path must be simulated, futures with sessions")
-    return RawBars(bars, np.arange(len(bars)), was_newest_first=False)
 
 
 def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.market.bars import PRICE_COLUMNS, nanoseconds
+from rl_core.market.bars import nanoseconds
+from rl_core.market.settings import PRICE_COLUMNS
 
 CONTRACT = "contract"
 MAX_ROLL_PAUSE_NS = 4 * 86_400 * 10**9  # a gap over a longer pause says nothing about the roll

@@ -11,30 +11,13 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
+from rl_core.base.units import NS_PER_MINUTE
+from rl_core.market.settings import SessionConfig
 
-NS_PER_MINUTE = 60_000_000_000
 ALWAYS = np.iinfo(np.int64).max
 Ns = NDArray[np.int64]
-
-
-class SessionConfig(BaseModel):
-    """Which calendar a market keeps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    calendar: str = Field(default="CMES", description="a name that exchange-calendars knows")
-    regular_calendar: str = Field(
-        default="XNYS", description="whose hours count as regular: the stocks behind the index"
-    )
-    daily_break_minutes: int = Field(
-        default=60, ge=0, lt=1440, description="a session lasts 24 hours less this at most"
-    )
-    drop_outside: bool = Field(
-        default=False, description="leave out bars outside the sessions; they are reported"
-    )
 
 
 @dataclass(frozen=True)

@@ -1,59 +1,13 @@
 """Train, validation and test spans with a purge between them. Shapes: B bars."""
 
-from enum import IntEnum
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rl_core.errors import TollgateError
-from rl_core.market.source import length_ns
-
-
-class Split(IntEnum):
-    """The part of history that a row belongs to; PURGED rows belong to none."""
-
-    TRAIN = 0
-    VALIDATION = 1
-    TEST = 2
-    PURGED = 3
-
-
-class BarSpan(BaseModel):
-    """Bars that belong to one part."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    part: Split
-    first: int = Field(ge=0)
-    last: int = Field(ge=0, description="included")
-
-
-class SplitConfig(BaseModel):
-    """Shares of the bars by time; the rest, after train and validation, is test."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    train_fraction: float = Field(default=0.70, gt=0, lt=1)
-    validation_fraction: float = Field(default=0.15, gt=0, lt=1)
-    purge: str = Field(default="24h", description="dropped before each border; >= longest horizon")
-    embargo: str = Field(default="0h", description="kept free at each border besides the purge")
-    spans: tuple[BarSpan, ...] = Field(
-        default=(), description="of a fold of walk-forward, in order; they beat the shares"
-    )
-
-    @model_validator(mode="after")
-    def _leaves_a_test_span(self) -> "SplitConfig":
-        for name in ("purge", "embargo"):
-            if length_ns(getattr(self, name)) < 0:
-                raise ValueError(f"{name} must not be negative, was {getattr(self, name)}")
-        if self.train_fraction + self.validation_fraction >= 1:
-            raise ValueError(
-                "train_fraction + validation_fraction must be below 1, "
-                f"was {self.train_fraction} + {self.validation_fraction}"
-            )
-        return self
+from rl_core.base.errors import TollgateError
+from rl_core.base.units import length_ns
+from rl_core.market.settings import BarSpan, Split, SplitConfig
 
 
 def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:

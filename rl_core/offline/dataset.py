@@ -11,42 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from rl_core.backtest.preparation import PreparedMarket
+from rl_core.base.units import length_ns
+from rl_core.features.prepare import PreparedMarket
 from rl_core.features.state import StateTable
 from rl_core.market.rolls import CONTRACT
-from rl_core.market.source import length_ns
-from rl_core.market.splits import Split
+from rl_core.market.settings import Split
+from rl_core.offline.settings import DatasetConfig
 from rl_core.offline.targets import forward_returns
 
 SPLIT_NAMES = pd.CategoricalDtype([part.name.lower() for part in Split])
-
-
-class DatasetConfig(BaseModel):
-    """Horizons of the return targets, and what the dataset must satisfy."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    horizons: tuple[str, ...] = Field(default=("1h", "24h"), min_length=1)
-    max_unknown_share: float = Field(
-        default=0.05, ge=0, lt=1, description="of each horizon's targets"
-    )
-    max_moment_error: float = Field(
-        default=0.1, gt=0, description="|mean| and sd of targets against the bars' own, in sd"
-    )
-    lookahead_probes: int = Field(
-        default=16, gt=0, description="bars at which features are recomputed"
-    )
-
-    @field_validator("horizons")
-    @classmethod
-    def _are_distinct_spans(cls, horizons: tuple[str, ...]) -> tuple[str, ...]:
-        if len({length_ns(h) for h in horizons}) < len(horizons):
-            raise ValueError(f"horizons must differ, was {horizons}")
-        if any(length_ns(h) <= 0 for h in horizons):
-            raise ValueError(f"horizons must be positive, was {horizons}")
-        return horizons
 
 
 def build_dataset(

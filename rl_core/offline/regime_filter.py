@@ -2,21 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
-from rl_core.errors import TollgateError
-from rl_core.features.regimes import RegimeFilterMode, RegimeThresholds, regime_filter
+from rl_core.base.errors import TollgateError
+from rl_core.features.regimes import RegimeThresholds, regime_filter
+from rl_core.features.settings import RegimeFilterMode
+from rl_core.offline.settings import RegimeFilterConfig
 
 MODES: tuple[RegimeFilterMode, ...] = ("all", "high_volatility", "trending", "ranging")
-
-
-class RegimeFilterConfig(BaseModel):
-    """Which training rows to learn from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    mode: RegimeFilterMode = "all"
-    min_train_rows: int = Field(default=500, ge=1)
 
 
 def filter_training_rows(

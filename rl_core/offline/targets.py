@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rl_core.market.source import length_ns
+from rl_core.base.units import length_ns
 
 
 def forward_returns(

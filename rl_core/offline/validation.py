@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.backtest.preparation import PreparedMarket
-from rl_core.checks import Check
+from rl_core.base.checks import Check
+from rl_core.base.units import length_ns
+from rl_core.features.prepare import PreparedMarket
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import CONTRACT, continuous_prices
-from rl_core.market.source import length_ns
-from rl_core.market.splits import Split
-from rl_core.offline.dataset import DatasetConfig
+from rl_core.market.settings import Split
+from rl_core.offline.settings import DatasetConfig
 
 CHECK_NAMES = {  # name -> is it blocking?
     "targets_are_not_infinite": False,

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from numba.extending import register_jitable
 
-from rl_core.trading.costs import CostRates
-from rl_core.trading.fills import Fill, Number, choose, rebalance
+from rl_core.trading.fills import Fill, choose, rebalance
+from rl_core.trading.terms import CostRates, Number
 
 HOLD, BUY, SELL = 0, 1, 2
 ACTIONS = ("HOLD", "BUY", "SELL")

@@ -24,38 +24,13 @@ from typing import Any, NamedTuple
 from numba.extending import register_jitable
 
 from rl_core.trading.accounts import BUY, HOLD, SELL
-from rl_core.trading.fills import Number, choose
+from rl_core.trading.fills import choose
+from rl_core.trading.terms import Number, Rulebook, Terms
 
 EXITS = ("none", "order", "stop", "liquidation", "target", "session_end")
 NO_EXIT, ORDER, STOP, LIQUIDATION, TARGET, SESSION_END = range(len(EXITS))
 FREE, BARRED, BARRED_BY_DRAWDOWN, BARRED_TOMORROW = range(4)
 ROUNDING = 0.1  # of a tick: what floating-point prices may differ by and still be equal
-
-
-class Terms(NamedTuple):
-    """What trading one contract means; floats, or tensors () where a curriculum ramps them."""
-
-    point_value: Number  # USD of one point of price
-    tick: Number  # points
-    commission: Number  # USD per contract and trade, half at each fill
-    slippage: Number  # points, against us, on every fill but a target's
-    stop_atr: Number  # distance of the stop: so many ATR ...
-    stop_points: Number  # ... and so many points; one of them is 0
-    target_atr: Number
-    target_points: Number
-    target_through: Number  # points beyond the target that a bar must trade for it to fill
-    max_contracts: Number  # at strength 1
-    max_holding_bars: Number
-
-
-class Rulebook(NamedTuple):
-    """Limits of a funded account."""
-
-    initial_cash: float  # USD
-    trailing_drawdown: float  # USD below the highest equity at a close
-    daily_loss: float  # USD below the equity at the session's start
-    contract_limit: float
-    flat_by_close: float  # 1: a position that the session's end must close breaks a rule
 
 
 class Account(NamedTuple):

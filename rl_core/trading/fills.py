@@ -4,13 +4,11 @@ The functions use operators alone, so that the same source is compiled into the 
 and broadcast over the accounts of an environment. Conditions are written as products.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from numba.extending import register_jitable
 
-from rl_core.trading.costs import CostRates
-
-Number: TypeAlias = Any  # a float in the backtest, a tensor (N,) in an environment
+from rl_core.trading.terms import CostRates, Number
 
 
 class Fill(NamedTuple):

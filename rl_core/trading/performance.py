@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import kurtosis, norm, skew
 
-from rl_core.trading.costs import NS_PER_YEAR
+from rl_core.base.units import NS_PER_YEAR
 
 Array = NDArray[np.float64]
 

@@ -5,94 +5,16 @@ operators alone, so that one source serves the backtest's loop over stocks (numb
 environment's batch (torch). Shapes: N accounts, S stocks; T sessions for tables.
 """
 
-import zlib
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from rl_core.market.panel import FIRST_DAY_NS, NS_PER_DAY
-from rl_core.trading.fills import Number, choose
+from rl_core.trading.fills import choose
+from rl_core.trading.terms import Number, RebalanceRates
 
 Array = NDArray[np.float64]
-
-_BEYOND_CAP = 1e6  # finite, since fills choose by products
-
-
-class RebalanceRates(NamedTuple):
-    """The numbers that a fill needs."""
-
-    fixed: float  # commission and half-spread, fraction of the traded value
-    max_impact: float  # fraction of the traded value
-    impact_of_share: float  # 1.0: impact counts the trade in shares of equity; 0.0: in money
-
-
-class PortfolioCostConfig(BaseModel):
-    """What a trade of one stock costs. Rates are fractions of the traded value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    commission_rate: float = Field(default=0.0001, ge=0, lt=0.1)
-    half_spread_rate: float = Field(default=0.0002, ge=0, lt=0.1)
-    max_slippage_rate: float = Field(
-        default=0.0005, ge=0, lt=0.1, description="drawn evenly from 0 to this, always against us"
-    )
-    slippage_seed: int = Field(default=0, ge=0)
-    impact: Literal["portfolio_sqrt", "volume_sqrt", "none"] = Field(
-        default="portfolio_sqrt",
-        description="coefficient x sqrt(trade / equity), or "
-        "coefficient x sigma x sqrt(trade / mean value traded in a day)",
-    )
-    impact_coefficient: float | None = Field(
-        default=None, ge=0, description="0.01 for portfolio_sqrt, 1 for volume_sqrt"
-    )
-    max_impact_rate: float = Field(default=0.05, ge=0, lt=0.5)
-
-    @property
-    def rates(self) -> RebalanceRates:
-        """The same costs as a fill takes them."""
-        return RebalanceRates(
-            fixed=self.commission_rate + self.half_spread_rate,
-            max_impact=self.max_impact_rate,
-            impact_of_share=float(self.impact == "portfolio_sqrt"),
-        )
-
-    def impact_scale(self, volatility: Array, traded_value: Array | None) -> Array:
-        """Impact rate of a trade of size 1, known at each close, (T, S).
-
-        Args:
-            volatility: (T, S) sd of daily returns, NaN is unknown.
-            traded_value: (T, S) mean value traded in a day; needed by `volume_sqrt`.
-
-        Where nothing was traded, or the volatility is not known, it is so large that the fill's cap
-        applies. Source of the law: Toth et al. 2011, eq. 1, https://arxiv.org/abs/1105.1694
-        """
-        if self.impact == "volume_sqrt":
-            if traded_value is None:
-                raise TypeError("volume_sqrt must be given the traded value, was without")
-            coefficient = 1.0 if self.impact_coefficient is None else self.impact_coefficient
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scale = volatility / np.sqrt(traded_value)
-            return coefficient * np.nan_to_num(scale, nan=_BEYOND_CAP, posinf=_BEYOND_CAP)
-        coefficient = 0.01 if self.impact_coefficient is None else self.impact_coefficient
-        return np.full_like(volatility, coefficient if self.impact == "portfolio_sqrt" else 0.0)
-
-    def slippage(self, ns: NDArray[np.int64], symbols: Sequence[str]) -> Array:
-        """What is drawn for each stock on each day, (T, S), in 0..max_slippage_rate.
-
-        A draw belongs to a day and a symbol: neither more days nor more stocks change it.
-        """
-        days = (ns - FIRST_DAY_NS) // NS_PER_DAY
-        draws = [
-            np.random.Generator(
-                np.random.Philox(key=[self.slippage_seed, zlib.crc32(symbol.encode())])
-            ).random(int(days[-1]) + 1)[days]
-            for symbol in symbols
-        ]
-        return self.max_slippage_rate * np.stack(draws, axis=1)
 
 
 @register_jitable

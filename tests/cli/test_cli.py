@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from rl_core.market.simulated import simulate_bars
+from rl_core.lab.markets.spot import simulate_bars
 from tests.conftest import small_desk
 
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from rl_core.errors import TollgateError
+from rl_core.base.errors import TollgateError
 from rl_core.features.indicators import compute_indicators
 from rl_core.features.regimes import (
-    RegimeConfig,
     RegimeThresholds,
     fit_regime_thresholds,
     regime_filter,
     volatility_regime,
 )
-from rl_core.market.simulated import simulate_bars
+from rl_core.features.settings import RegimeConfig
+from rl_core.lab.markets.spot import simulate_bars
 
 THRESHOLDS = RegimeThresholds(
     low_volatility=0.01, high_volatility=0.02, high_atr_fraction=0.03, trending_adx=0.25

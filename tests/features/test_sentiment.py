@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl_core.errors import TollgateError
-from rl_core.features.sentiment import SentimentConfig, read_sentiment, sentiment_at_close
+from rl_core.base.errors import TollgateError
+from rl_core.features.sentiment import read_sentiment, sentiment_at_close
+from rl_core.features.settings import SentimentConfig
 from tests.conftest import HOUR_NS, make_bars
 
 TIMESTAMPS = make_bars([10.0, 10.1, 10.2, 10.3, 10.4])["timestamp"]  # 00:00 to 04:00

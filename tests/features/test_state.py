@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rl_core.backtest.preparation import PreparedMarket
-from rl_core.features.state import FUTURES_STATE, MARKET_FEATURES, PORTFOLIO_STATE, SPOT_STATE
-from rl_core.market.simulated import simulate_bars
+from rl_core.features.prepare import PreparedMarket
+from rl_core.features.state import MARKET_FEATURES
+from rl_core.kinds.futures.state import FUTURES_STATE
+from rl_core.kinds.portfolio.state import PORTFOLIO_STATE
+from rl_core.kinds.spot.state import SPOT_STATE
+from rl_core.lab.markets.spot import simulate_bars
 
 Prepare = Callable[[pd.DataFrame], PreparedMarket]
 

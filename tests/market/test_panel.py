@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rl_core.errors import TollgateError
-from rl_core.market.panel import Panel, PanelConfig, listing
+from rl_core.base.errors import TollgateError
+from rl_core.market.panel import Panel, listing
 from rl_core.market.panel_quality import assess_panel
 from rl_core.market.panel_readers import RawPanel, read_panel
-from rl_core.market.quality import QualityConfig, QualityReport
+from rl_core.market.quality import QualityReport
+from rl_core.market.settings import PanelConfig, QualityConfig
 from tests.panels import days, panel_of, random_closes, with_comings_and_goings
 
 WIDE = "timestamp,A,B,C\n2020-01-02,10,20,\n2020-01-03,11,,30\n2020-01-06,12,22,31\n"

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_core.market.quality import QualityConfig, assess_quality, data_health
-from rl_core.market.sessions import NS_PER_MINUTE, SessionConfig, trading_hours
+from rl_core.base.units import NS_PER_MINUTE
+from rl_core.market.quality import assess_quality, data_health
+from rl_core.market.sessions import trading_hours
+from rl_core.market.settings import QualityConfig, SessionConfig
 from tests.conftest import HOUR_NS, make_bars
 
 

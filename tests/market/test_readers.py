@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rl_core.errors import TollgateError
-from rl_core.market.bars import BarsConfig
+from rl_core.base.errors import TollgateError
 from rl_core.market.readers import read_bars, read_raw_bars
+from rl_core.market.settings import BarsConfig
 
 MESSY = """Timestamps are UTC timezone,https://example.org
 date,symbol,open,high,low,close,volume_coin,volume

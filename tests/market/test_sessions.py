@@ -4,13 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rl_core.errors import TollgateError
-from rl_core.market.sessions import (
-    NS_PER_MINUTE,
-    SessionConfig,
-    session_clock,
-    trading_hours,
-)
+from rl_core.base.errors import TollgateError
+from rl_core.base.units import NS_PER_MINUTE
+from rl_core.market.sessions import session_clock, trading_hours
+from rl_core.market.settings import SessionConfig
 
 CME = SessionConfig()
 

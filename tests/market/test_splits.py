@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_core.errors import TollgateError
-from rl_core.market.splits import Split, SplitConfig, split_bars
+from rl_core.base.errors import TollgateError
+from rl_core.market.settings import Split, SplitConfig
+from rl_core.market.splits import split_bars
 from tests.conftest import HOUR_NS
 
 CONFIG = SplitConfig(train_fraction=0.5, validation_fraction=0.25, purge="2h")

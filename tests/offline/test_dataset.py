@@ -8,20 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rl_core.chain.backtest_history import build_backtest_history, run_backtest
-from rl_core.chain.bars import build_bars
-from rl_core.chain.offline_dataset import build_offline_dataset, run_checks
-from rl_core.chain.workplace import Workplace
-from rl_core.checks import Check
-from rl_core.errors import TollgateError
+from rl_core.base.checks import Check
+from rl_core.base.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.features.state import SPOT_STATE
+from rl_core.kinds.spot.state import SPOT_STATE
+from rl_core.lab.markets.spot import simulate_bars
 from rl_core.market.bars import nanoseconds
-from rl_core.market.simulated import simulate_bars
 from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import build_dataset, regime_to_come
-from rl_core.offline.regime_filter import RegimeFilterConfig, filter_training_rows, rows_per_mode
+from rl_core.offline.regime_filter import filter_training_rows, rows_per_mode
+from rl_core.offline.settings import RegimeFilterConfig
 from rl_core.offline.validation import CHECK_NAMES
+from rl_core.steps.backtest_history import build_backtest_history, run_backtest
+from rl_core.steps.bars import build_bars
+from rl_core.steps.context import Workplace
+from rl_core.steps.offline_dataset import build_offline_dataset, run_checks
 from tests.conftest import small_desk
 
 

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
-from rl_core.chain import CHAIN
 from rl_core.desk import load_desks
-from rl_core.evaluation.config import SAFETY_CHECKS, SKILL_CHECKS
+from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
+from rl_core.steps import CHAIN
 
 DESKS = [desk.name for desk in load_desks()]
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from rl_core.market.simulated import simulate_bars
+from rl_core.lab.markets.spot import simulate_bars
 from tests.chain.test_futures import future_desk
 from tests.conftest import small_desk
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.features.state import SPOT_STATE
-from rl_core.models.config import ModelConfig
-from rl_core.models.policy_file import Policy, PolicySpec, new_model
-from rl_core.serving.predict import decide_state
+from rl_core.kinds.spot.state import SPOT_STATE
+from rl_core.learning.models.policy_file import Policy, PolicySpec, new_model
+from rl_core.learning.settings import ModelConfig
+from rl_core.serving.answer import decide_state
 
 
 def policy(trained: tuple[str, ...], bias: list[float]) -> Policy:

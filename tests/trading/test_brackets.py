@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rl_core.kinds.futures.settings import FuturesTrading
 from rl_core.trading.accounts import BUY, HOLD, SELL
 from rl_core.trading.brackets import (
     EXITS,
@@ -19,7 +20,6 @@ from rl_core.trading.brackets import (
     on_tick,
     trade_bar,
 )
-from rl_core.trading.futures import FuturesTrading
 
 NQ = FuturesTrading()
 BIG = FuturesTrading.model_validate(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
+from rl_core.kinds.spot.settings import CostConfig
 from rl_core.trading.accounts import (
     BUY,
     HOLD,
@@ -15,8 +16,9 @@ from rl_core.trading.accounts import (
     target_position,
     trade_and_mark,
 )
-from rl_core.trading.costs import CostConfig, CostRates, impact_scale
 from rl_core.trading.fills import rebalance
+from rl_core.trading.impact import impact_scale
+from rl_core.trading.terms import CostRates
 from tests.conftest import HOUR_NS, make_bars
 
 FREE = CostRates(commission=0, price_cost=0, max_impact=0.05, rebalance_band=0, borrow_per_bar=0)

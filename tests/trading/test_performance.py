@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_core.backtest.engine import AccountConfig, walk_bars
-from rl_core.trading.costs import CostConfig
+from rl_core.kinds.spot.engine import walk_bars
+from rl_core.kinds.spot.settings import AccountConfig, CostConfig
 from rl_core.trading.performance import round_trip_profits, summarise
 from tests.conftest import HOUR_NS, make_bars
 

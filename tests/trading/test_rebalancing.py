@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from rl_core.kinds.portfolio.costs import draw_slippage, stock_impact_scale
+from rl_core.kinds.portfolio.settings import PortfolioCostConfig
 from rl_core.trading.rebalancing import (
-    PortfolioCostConfig,
     Recent,
     buy_with,
     cost_rate,
@@ -29,24 +30,24 @@ def test_the_law_of_volume_counts_it_in_money_and_is_capped() -> None:
         commission_rate=0, half_spread_rate=0, impact="volume_sqrt", max_impact_rate=0.04
     )
     # sigma 2%, a trade of 1% of what a day trades: 1 x 0.02 x sqrt(0.01) = 0.2%
-    scale = costs.impact_scale(np.full((1, 1), 0.02), np.full((1, 1), 1e6)).item()
+    scale = stock_impact_scale(costs, np.full((1, 1), 0.02), np.full((1, 1), 1e6)).item()
     assert cost_rate(1e4, 1e9, 0.0, scale, costs.rates) == pytest.approx(0.002)
     assert cost_rate(1e8, 1e9, 0.0, scale, costs.rates) == pytest.approx(0.04)
-    unknown = costs.impact_scale(np.array([[np.nan, 0.02]]), np.array([[1e6, 0.0]]))
+    unknown = stock_impact_scale(costs, np.array([[np.nan, 0.02]]), np.array([[1e6, 0.0]]))
     for each in unknown.ravel():
         assert cost_rate(1e4, 1e9, 0.0, each, costs.rates) == 0.04
 
 
 def test_slippage_is_drawn_by_day_and_symbol_and_always_against_us() -> None:
     costs = PortfolioCostConfig()
-    drawn = costs.slippage(days(500), ("AAPL", "MSFT"))
+    drawn = draw_slippage(costs, days(500), ("AAPL", "MSFT"))
     assert 0 <= drawn.min() < 2e-6
     assert 0.000499 < drawn.max() <= 0.0005
     assert drawn.mean() == pytest.approx(0.00025, rel=0.05)
     assert np.asarray(np.corrcoef(drawn.T))[0, 1] == pytest.approx(0, abs=0.1)
-    more = costs.slippage(days(600)[100:], ("AA", "AAPL", "MSFT"))
+    more = draw_slippage(costs, days(600)[100:], ("AA", "AAPL", "MSFT"))
     assert np.array_equal(more[:400, 1:], drawn[100:])
-    other = PortfolioCostConfig(slippage_seed=1).slippage(days(500), ("AAPL",))
+    other = draw_slippage(PortfolioCostConfig(slippage_seed=1), days(500), ("AAPL",))
     assert not np.isclose(other[:, 0], drawn[:, 0]).any()
 
 

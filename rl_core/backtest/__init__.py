@@ -1,1 +1,0 @@
-"""The backtest: one walk over the bars, one record per decision."""

@@ -1,1 +1,0 @@
-"""Batched trading environments: pure steps, and the vector environment around them."""

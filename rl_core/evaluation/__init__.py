@@ -1,1 +1,0 @@
-"""Evaluation: policies walked through a span, prediction metrics, the gate and its report."""

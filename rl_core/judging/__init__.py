@@ -1,0 +1,1 @@
+"""The gate: what a policy must show, as pure functions of arrays."""

@@ -1,0 +1,63 @@
+"""The gate's report: both tiers, what they saw, and what follows from it."""
+
+from pydantic import BaseModel, ConfigDict
+
+from rl_core.base.checks import Check
+from rl_core.judging.metrics import PredictionMetrics
+from rl_core.judging.skill.tier import SkillReport
+from rl_core.judging.stress import RegimeFigures
+from rl_core.trading.performance import Performance
+
+
+class ReturnInterval(BaseModel):
+    """How wide the interval beside a prediction is: so many times the bar's volatility."""
+
+    model_config = ConfigDict(frozen=True)
+
+    coverage: float  # promised
+    half_width: float  # in units of the volatility of one bar at the decision
+    volatility_floor: float  # a volatility below it counts as this much
+    rows: int  # known targets of validation and test that it was calibrated on
+    test_coverage: float | None  # found on test with a width calibrated on validation alone
+
+
+class ChampionComparison(BaseModel):
+    """What a retrain changed against the version that is champion now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    last_bar: str  # of the champion's data
+    is_same_policy: bool
+    agreement: float | None  # share of test bars on which both decide alike; None: not comparable
+    reason: str = ""  # why it is not comparable
+    settings: list[str] = []  # that differ, dotted, with both values
+
+
+class GateReport(BaseModel):
+    """The verdict with all its figures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    desk: str
+    data: str = ""  # whose bars, and whether they are simulated
+    policy: str  # content hash of the policy that was judged
+    test_start: str
+    test_end: str
+    test_bars: int
+    is_safe: bool  # every safety check that blocks passed: may be served as shadow
+    is_skilled: bool = False  # and every skill check that blocks: may decide, as champion
+    checks: list[Check]  # of the safety tier
+    skill: SkillReport | None = None  # None in reports from before there was a skill tier
+    predictions: dict[str, PredictionMetrics]  # by horizon; empty if the heads are untrained
+    intervals: dict[str, ReturnInterval] = {}  # by horizon
+    performance: dict[str, Performance]  # policy, teacher, benchmarks on the test span
+    regimes: dict[str, RegimeFigures] = {}
+    actions: dict[str, int]
+    champion: ChampionComparison | None = None
+    caveats: list[str] = []  # what a reader must know of the data
+
+    @property
+    def all_checks(self) -> list[Check]:
+        """Of both tiers."""
+        return [*self.checks, *([] if self.skill is None else self.skill.checks)]

@@ -1,0 +1,170 @@
+"""The gate's report for people, as Markdown."""
+
+from collections.abc import Sequence
+
+from rl_core.base.checks import Check
+from rl_core.base.figures import number, percent
+from rl_core.judging.accounts import TITLES
+from rl_core.judging.report import ChampionComparison, GateReport
+from rl_core.judging.reports.verdict import verdict
+from rl_core.judging.skill.tier import SkillReport
+from rl_core.trading.performance import Performance
+
+
+def markdown(report: GateReport) -> str:
+    """The report as Markdown, without its plots."""
+    lines = [
+        f"# Gate: {report.desk}",
+        "",
+        f"Policy `{report.policy[:12]}` on {report.data}, test span {report.test_start[:16]} to "
+        f"{report.test_end[:16]}, {report.test_bars} bars.",
+        "",
+        f"**{verdict(report.model_dump(mode='json'))}**",
+        "",
+        *sections(report),
+    ]
+    return "\n".join(lines)
+
+
+def sections(report: GateReport) -> list[str]:
+    """Everything below the verdict."""
+    return [
+        "## Safety: may it be served?",
+        "",
+        *check_table(report.checks),
+        "",
+        *_skill(report.skill),
+        "## On the test span, all costs paid",
+        "",
+        performance_table(report.performance),
+        "",
+        *(line for caveat in report.caveats for line in (f"> {caveat}", "")),
+        *_champion(report.champion),
+        "## Predicted against realised returns",
+        "",
+        *_prediction_table(report),
+        "",
+        *_interval_lines(report),
+        "## By kind of market",
+        "",
+        *_regime_table(report),
+        "",
+    ]
+
+
+def check_table(checks: Sequence[Check]) -> list[str]:
+    """Every check with its verdict and figures."""
+    return [
+        "| check | verdict | detail |",
+        "|---|---|---|",
+        *(f"| {c.name} | {_said(c)} | {c.detail.replace('|', '/')} |" for c in checks),
+    ]
+
+
+def _said(check: Check) -> str:
+    verdict_ = check.verdict if check.passed else f"**{check.verdict}**"
+    return verdict_ if check.is_blocking else f"{verdict_} (only warns)"
+
+
+def _skill(skill: SkillReport | None) -> list[str]:
+    if skill is None:
+        return []
+    return [
+        "## Skill: has it earned a vote?",
+        "",
+        f"**{skill.verdict}**, after {skill.trials} trial{'s' * (skill.trials != 1)} on this desk.",
+        "",
+        *check_table(skill.checks),
+        "",
+        "| horizon | targets (apart) | rank IC (p) | R² against zero (p) | against train mean (p) "
+        "| slope (95%) |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {f.horizon} | {f.known_targets} ({f.independent_targets}) "
+            f"| {number(f.rank_ic, 3)} ({number(f.rank_ic_p, 4)}) "
+            f"| {number(f.gain_on_zero, 4)} ({number(f.gain_on_zero_p, 4)}) "
+            f"| {number(f.gain_on_mean, 4)} ({number(f.gain_on_mean_p, 4)}) "
+            f"| {number(f.slope)} ({number(f.slope_low)} to {number(f.slope_high)}) |"
+            for f in skill.forecasts
+        ),
+        "",
+    ]
+
+
+def _champion(champion: ChampionComparison | None) -> list[str]:
+    if champion is None:
+        return []
+    if champion.is_same_policy:
+        said = "The same weights: nothing was learned anew."
+    elif champion.agreement is None:
+        said = champion.reason
+    else:
+        said = f"Both decide alike in {champion.agreement:.1%} of the test bars."
+    settings = [f"- {each}" for each in champion.settings] or ["- the same settings"]
+    return [
+        f"## What changed against the champion {champion.version}",
+        "",
+        f"{said} Its bars end {champion.last_bar[:16]}.",
+        "",
+        *settings,
+        "",
+    ]
+
+
+def performance_table(performance: dict[str, Performance]) -> str:
+    """Accounts beside each other, as a Markdown table."""
+    lines = [
+        "| | total return | annual Sharpe (95%) | max drawdown | round trips | win rate "
+        "| costs paid |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, p in performance.items():
+        sharpe = f"{number(p.sharpe)} ({number(p.sharpe_low)} to {number(p.sharpe_high)})"
+        note = f" ({p.note})" if p.note else ""
+        lines.append(
+            f"| {TITLES.get(name, name)}{note} | {percent(p.total_return)} | {sharpe} "
+            f"| {percent(p.max_drawdown)} | {p.round_trips} | {percent(p.win_rate)} "
+            f"| {percent(p.costs_paid)} |"
+        )
+    return "\n".join(lines)
+
+
+def _prediction_table(report: GateReport) -> list[str]:
+    if not report.predictions:
+        return ["The return heads were not trained: there are no predictions."]
+    lines = [
+        "| horizon | correlation | rank correlation | R² against zero | sd predicted "
+        "| sd realised | beyond 0.1% |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for horizon, m in report.predictions.items():
+        lines.append(
+            f"| {horizon} | {number(m.correlation, 3)} | {number(m.rank_correlation, 3)} "
+            f"| {number(m.r2_against_zero, 4)} | {percent(m.prediction_sd, 3)} "
+            f"| {percent(m.target_sd, 3)} | {percent(m.plain_threshold_share)} |"
+        )
+    return lines
+
+
+def _interval_lines(report: GateReport) -> list[str]:
+    return [
+        *(
+            f"- The {interval.coverage:.0%} interval beside a {horizon} prediction reaches "
+            f"{interval.half_width:.2f} volatilities of a bar to each side; calibrated on "
+            f"validation alone it held {percent(interval.test_coverage)} of the test returns."
+            for horizon, interval in report.intervals.items()
+        ),
+        "",
+    ]
+
+
+def _regime_table(report: GateReport) -> list[str]:
+    return [
+        "| market | bars | commonest action | annual Sharpe (95%) |",
+        "|---|---|---|---|",
+        *(
+            f"| {name.replace('_', ' ')} | {r.bars} | {r.action} {percent(r.action_share)} "
+            f"| {r.sharpe or '–'} |"
+            for name, r in report.regimes.items()
+        ),
+    ]

@@ -1,0 +1,181 @@
+"""Configuration of the gate: what each check is called, and where it draws the line."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from rl_core.base.units import length_ns
+
+SAFETY_CHECKS = (  # may a version be served at all?
+    "predictions_are_finite",
+    "predictions_are_within_100_percent",
+    "predictions_are_alive",
+    "predictions_vary_across_states",
+    "actions_have_not_collapsed",
+    "no_regime_is_degenerate",
+    "behaviour_is_near_training",
+    "heads_were_trained",
+    "clone_imitates_the_teacher",
+    "no_overfit_in_loss",
+    "no_overfit_in_accuracy",
+    "inference_is_fast",
+    "backtest_equals_environment",
+    "lineage_is_complete",
+)
+FORECAST_CHECKS = (
+    "forecast_ranks_returns",
+    "forecast_beats_zero",
+    "forecast_beats_train_mean",
+    "forecast_is_calibrated",
+)
+TRADING_CHECKS = (
+    "beats_the_teacher",
+    "beats_the_benchmarks",
+    "holds_against_the_champion",
+    "sharpe_survives_deflation",
+    "selection_is_not_overfit",
+)
+SKILL_CHECKS = FORECAST_CHECKS + TRADING_CHECKS  # has it shown that it deserves to decide?
+
+INTEGRITY_CHECKS = (  # without them nothing else that the gate says means anything
+    "predictions_are_finite",
+    "backtest_equals_environment",
+    "lineage_is_complete",
+)
+
+Severity = Literal["block", "warn"]
+
+
+class SkillConfig(BaseModel):
+    """Thresholds between shadow and champion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    significance: float = Field(
+        default=0.05, gt=0, lt=0.5, description="false-positive rate of each part of the tier"
+    )
+    magnitude_significance: float = Field(
+        default=0.10, gt=0, lt=0.5, description="of the Diebold-Mariano tests of what ranks well"
+    )
+    calibration_range: tuple[float, float] = Field(
+        default=(0.5, 2.0), description="the slope's 95% interval must reach into it"
+    )
+    min_independent_targets: int = Field(
+        default=60, ge=10, description="known targets / bars that overlap; fewer decide nothing"
+    )
+    min_test_bars: int = Field(default=250, ge=50, description="for anything said of trading")
+    champion_rule: Literal["not_worse", "better"] = Field(
+        default="not_worse", description="what a challenger must show against the champion"
+    )
+    champion_margin: float = Field(
+        default=0.25,
+        ge=0,
+        lt=1,
+        description="of the champion's Sharpe ratio: how much worse counts",
+    )
+    max_overfitting_probability: float = Field(default=0.5, gt=0, le=1)
+    overfitting_blocks: int = Field(default=16, ge=4, le=20, multiple_of=2)
+    bootstrap_replications: int = Field(default=1999, ge=199)
+    seed: int = Field(default=0, ge=0, description="of the bootstrap")
+
+
+class GateConfig(BaseModel):
+    """Thresholds between a trained model and its use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    require_predictions: bool = Field(
+        default=True, description="refuse a model whose return heads were not trained"
+    )
+    min_implied_r2: float = Field(
+        default=1e-4, ge=0, lt=1, description="sd(prediction) >= sqrt(this) x sd(return)"
+    )
+    max_identical_share: float = Field(
+        default=0.05, gt=0, le=1, description="of test states with one and the same prediction"
+    )
+    max_action_share: float = Field(default=0.95, gt=0, le=1, description="of the commonest action")
+    max_regime_action_share: float = Field(
+        default=0.995, gt=0, le=1, description="of the commonest action in any one regime"
+    )
+    min_regime_bars: int = Field(
+        default=100, ge=1, description="of a regime; a rarer one is not judged"
+    )
+    max_action_shift: float = Field(
+        default=0.3, gt=0, le=1, description="total variation between test and training actions"
+    )
+    max_strength_shift: float = Field(
+        default=0.4, gt=0, le=1, description="Kolmogorov-Smirnov between test and training strength"
+    )
+    min_head_movement: float = Field(
+        default=0.01, gt=0, description="of a return head from its initialisation, relative"
+    )
+    min_imitation_accuracy: float = Field(default=0.7, gt=0, lt=1, description="of the clone")
+    min_matthews: float = Field(
+        default=0.05, ge=0, lt=1, description="of the clone; the majority class has 0"
+    )
+    max_loss_gap: float = Field(default=0.2, gt=0, description="imitation loss, test - train")
+    max_accuracy_gap: float = Field(default=0.10, gt=0, le=1, description="train - test")
+    max_p99_milliseconds: float = Field(default=10.0, gt=0, description="of one prediction")
+    max_account_error: float = Field(
+        default=1e-6, gt=0, description="environment against backtest, relative, on equity"
+    )
+    interval_coverage: float = Field(
+        default=0.90, gt=0.5, lt=1, description="of the interval beside each prediction"
+    )
+    skill: SkillConfig = SkillConfig()
+    severity: dict[str, Severity] = Field(
+        default_factory=dict, description="check -> block (the default) or warn"
+    )
+
+    @field_validator("severity")
+    @classmethod
+    def _names_checks(cls, severity: dict[str, Severity]) -> dict[str, Severity]:
+        if unknown := set(severity) - {*SAFETY_CHECKS, *SKILL_CHECKS}:
+            raise ValueError(
+                f"severity must name checks of the gate ({', '.join(SAFETY_CHECKS + SKILL_CHECKS)})"
+                f", was {', '.join(sorted(unknown))}"
+            )
+        if kept := [name for name in INTEGRITY_CHECKS if severity.get(name) == "warn"]:
+            raise ValueError(f"severity must leave {', '.join(kept)} at block, was warn")
+        return severity
+
+    def blocks(self, check: str) -> bool:
+        """Does a check's failure keep a version from its tier?"""
+        return self.severity.get(check, "block") == "block"
+
+
+class WalkForwardConfig(BaseModel):
+    """How a desk is walked forward."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scheme: Literal["expanding", "rolling", "combinatorial"] = "expanding"
+    train: str = Field(
+        default="365d", description="before the first fold; of every fold if rolling"
+    )
+    test: str = Field(default="90d", description="of every fold")
+    folds: PositiveInt | None = Field(default=None, description="at most so many, from the first")
+    validation_fraction: float = Field(
+        default=0.15, gt=0, lt=0.5, description="of a fold's training bars, at their end"
+    )
+    embargo: str = Field(default="24h", description="kept free at each border besides the purge")
+    groups: int = Field(default=6, ge=3, le=12, description="of combinatorial folds")
+    test_groups: int = Field(default=2, ge=1, description="that each combinatorial fold leaves out")
+    seeds: tuple[int, ...] = Field(default=(42, 123, 456), min_length=1)
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> "WalkForwardConfig":
+        for name in ("train", "test"):
+            if length_ns(getattr(self, name)) <= 0:
+                raise ValueError(f"{name} must be positive, was {getattr(self, name)}")
+        if length_ns(self.embargo) < 0:
+            raise ValueError(f"embargo must not be negative, was {self.embargo}")
+        if self.folds is not None and self.scheme == "combinatorial":
+            raise ValueError("folds must be left out with combinatorial, which has all its choices")
+        if self.test_groups >= self.groups:
+            raise ValueError(
+                f"test_groups must be fewer than groups, was {self.test_groups} of {self.groups}"
+            )
+        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must differ and be >= 0, was {list(self.seeds)}")
+        return self

@@ -1,0 +1,1 @@
+"""The skill tier: forecasts and trading, each at its own level."""

@@ -1,0 +1,1 @@
+"""One future, intraday, with brackets and the rules of a funded account."""

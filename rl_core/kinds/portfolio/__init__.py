@@ -1,0 +1,1 @@
+"""Many stocks and cash, by the day."""

@@ -1,0 +1,65 @@
+"""What desks that trade one instrument share: its bars, and BUY and SELL with a strength."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rl_core.features.prepare import PreparationConfig, PreparedMarket, prepare_market
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.kinds.base import threshold_rule
+from rl_core.kinds.settings import SeriesDesk
+from rl_core.market.bars import nanoseconds
+from rl_core.market.rolls import CONTRACT
+from rl_core.offline.validation import series_prices
+from rl_core.trading.accounts import ACTIONS
+
+
+@dataclass(frozen=True)
+class SeriesKind:
+    """The first half of a `DeskKind`."""
+
+    desk: SeriesDesk
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """HOLD, BUY and SELL."""
+        return ACTIONS
+
+    @property
+    def price_name(self) -> str:
+        """Of the instrument."""
+        return "close"
+
+    @property
+    def has_strength(self) -> bool:
+        """How much of the account an order moves."""
+        return True
+
+    def crowd(self, stocks: int) -> dict[str, int]:
+        """There is one instrument only."""
+        return {}
+
+    @property
+    def preparation(self) -> PreparationConfig:
+        """The parts of the desk that shape a prepared market."""
+        return PreparationConfig(
+            interval_ns=self.desk.bars.interval_ns,
+            quality=self.desk.quality,
+            max_sentiment_age_hours=self.desk.sentiment.max_age_hours,
+            impact_coefficient=self.desk.impact_coefficient,
+            sessions=self.desk.bars.sessions,
+        )
+
+    def prepare(
+        self,
+        bars: pd.DataFrame,
+        sentiment: pd.DataFrame | None,
+        thresholds: RegimeThresholds | None,
+    ) -> PreparedMarket:
+        """All that is known per bar."""
+        known = threshold_rule(self.desk, nanoseconds(bars["timestamp"]), thresholds)
+        return prepare_market(bars, sentiment, self.preparation, known)
+
+    def prices_sql(self, bars: pd.DataFrame) -> str:
+        """The closes themselves."""
+        return series_prices(has_contracts=CONTRACT in bars)

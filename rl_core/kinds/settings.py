@@ -1,0 +1,144 @@
+"""What every desk has."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rl_core.base.errors import validated
+from rl_core.base.units import length_ns
+from rl_core.features.settings import RegimeConfig, SentimentConfig
+from rl_core.judging.settings import GateConfig, WalkForwardConfig
+from rl_core.learning.settings import (
+    LARGEST_SEED,
+    CloningConfig,
+    ModelConfig,
+    PPOConfig,
+)
+from rl_core.market.settings import (
+    BarsConfig,
+    QualityConfig,
+    SourceConfig,
+    SplitConfig,
+)
+from rl_core.offline.settings import DatasetConfig, RegimeFilterConfig
+from rl_core.teacher.settings import EnsembleConfig
+
+
+class RetrainConfig(BaseModel):
+    """When the whole chain runs by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cron: str = Field(default="0 6 * * 1", pattern=r"^[0-9*,/-]+( [0-9*,/A-Za-z-]+){4}$")
+    timezone: str = "UTC"
+    is_enabled: bool = True
+
+    @model_validator(mode="after")
+    def _timezone_exists(self) -> Self:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
+        return self
+
+
+class CashConfig(BaseModel):
+    """What an account begins with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initial_cash: float = Field(default=1_000_000.0, gt=0, description="account currency")
+
+
+class DeskConfig(BaseModel, ABC):
+    """What every desk has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # what every link of one chain must agree on: what a bar is, what is known of it, what it costs
+    shared_sections: ClassVar[tuple[str, ...]] = (
+        "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "account", "dataset",
+        "environment",
+    )  # fmt: skip
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str = ""
+    owners: tuple[str, ...] = ("team:quant",)
+    bars: SourceConfig
+    quality: QualityConfig = QualityConfig()
+    sentiment: SentimentConfig = SentimentConfig()
+    regimes: RegimeConfig = RegimeConfig()
+    splits: SplitConfig = SplitConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    regime_filter: RegimeFilterConfig = RegimeFilterConfig()
+    model: ModelConfig = ModelConfig()
+    bc: CloningConfig = CloningConfig()
+    ppo: PPOConfig = PPOConfig()
+    gate: GateConfig = GateConfig()
+    walk_forward: WalkForwardConfig = WalkForwardConfig()
+    retrain: RetrainConfig = RetrainConfig()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        horizons, purge = self.dataset.horizons, self.splits.purge
+        if any(length_ns(horizon) > length_ns(purge) for horizon in horizons):
+            raise ValueError(
+                f"splits.purge must be at least the longest of {horizons}, was {purge}"
+            )
+        if unknown := set(self.ppo.auxiliary_coefficients) - set(horizons):
+            raise ValueError(
+                f"ppo.auxiliary_coefficients must name {horizons}, was {sorted(unknown)}"
+            )
+        if max(self.walk_forward.seeds) > LARGEST_SEED:
+            raise ValueError(
+                f"walk_forward.seeds must be at most {LARGEST_SEED}, was "
+                f"{max(self.walk_forward.seeds)}"
+            )
+        chunk = self.ppo.chunk_steps
+        if self.model.gru_layers and self.ppo.rollout_steps % chunk:
+            raise ValueError(
+                f"ppo.rollout_steps must be a multiple of ppo.chunk_steps, was "
+                f"{self.ppo.rollout_steps} and {chunk}"
+            )
+        return self
+
+    @property
+    @abstractmethod
+    def initial_cash(self) -> float:
+        """Of an account, account currency."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting, defaults included, as JSON."""
+        return self.model_dump(mode="json")
+
+    def with_settings(self, settings: dict[str, Any], cleared: Sequence[str] = ()) -> Self:
+        """A copy with some settings replaced and everything validated again.
+
+        Args:
+            settings: dotted path -> value, such as `{"ppo.iterations": 20}`; None is left out.
+            cleared: dotted paths that become None first.
+        """
+        changed = self.resolved()
+        given = [(path, value) for path, value in settings.items() if value is not None]
+        for path, value in [*((path, None) for path in cleared), *given]:
+            *parents, leaf = path.split(".")
+            branch = changed
+            for parent in parents:
+                branch = branch[parent]
+            branch[leaf] = value
+        return validated(type(self), changed, "the command line")
+
+
+class SeriesDesk(DeskConfig):
+    """What desks that trade one instrument share."""
+
+    bars: BarsConfig  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: never set
+    ensemble: EnsembleConfig = EnsembleConfig()
+
+    @property
+    @abstractmethod
+    def impact_coefficient(self) -> float:
+        """Y of the impact law; 0 where fills have none."""

@@ -1,0 +1,1 @@
+"""One instrument, bought and sold for cash."""

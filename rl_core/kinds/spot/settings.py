@@ -1,0 +1,73 @@
+"""Settings of a spot desk: costs and account."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rl_core.base.units import NS_PER_YEAR
+from rl_core.kinds.settings import SeriesDesk
+from rl_core.learning.settings import WindowConfig
+from rl_core.trading.terms import CostRates
+
+
+class CostConfig(BaseModel):
+    """Trading costs of a desk. Rates are fractions, not percent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commission_rate: float = Field(default=0.001, ge=0, lt=0.1, description="of traded value")
+    slippage_rate: float = Field(default=0.0005, ge=0, lt=0.1, description="of price, per fill")
+    half_spread_rate: float = Field(default=0.0001, ge=0, lt=0.1, description="of price, per fill")
+    impact_coefficient: float = Field(
+        default=1.0, ge=0, description="Y in Y x sigma x sqrt(value / bar's mean traded value)"
+    )
+    max_impact_rate: float = Field(default=0.05, ge=0, lt=0.5, description="of price")
+    borrow_annual_rate: float = Field(default=0.05, ge=0, description="of the short value")
+    rebalance_band: float = Field(
+        default=0.1, ge=0, lt=1, description="no trade for a smaller change of position"
+    )
+
+    def rates(self, interval_ns: int) -> CostRates:
+        """The same costs as a fill takes them."""
+        return CostRates(
+            commission=self.commission_rate,
+            price_cost=self.slippage_rate + self.half_spread_rate,
+            max_impact=self.max_impact_rate,
+            rebalance_band=self.rebalance_band,
+            borrow_per_bar=self.borrow_annual_rate * interval_ns / NS_PER_YEAR,
+        )
+
+
+class AccountConfig(BaseModel):
+    """The account that a desk trades."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    initial_cash: float = Field(default=10_000.0, gt=0, description="quote currency")
+    min_position: float = Field(default=0.0, ge=-1, le=0, description="-1 allows full shorts")
+    max_position: float = Field(default=1.0, gt=0, le=1)
+
+
+class SpotDesk(SeriesDesk):
+    """One instrument, bought and sold for cash, in a market that is always open."""
+
+    kind: Literal["spot"] = "spot"
+    costs: CostConfig = CostConfig()
+    account: AccountConfig = AccountConfig()
+    environment: WindowConfig = WindowConfig()
+
+    @property
+    def impact_coefficient(self) -> float:
+        """As the costs say."""
+        return self.costs.impact_coefficient
+
+    @model_validator(mode="after")
+    def _market_has_no_sessions(self) -> Self:
+        if self.bars.sessions is not None:
+            raise ValueError("a spot desk must have no bars.sessions: they are for kind futures")
+        return self
+
+    @property
+    def initial_cash(self) -> float:
+        """Quote currency."""
+        return self.account.initial_cash

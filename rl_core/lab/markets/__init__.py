@@ -1,0 +1,1 @@
+"""Simulated markets. They are named simulated wherever they show."""

@@ -1,0 +1,1 @@
+"""How often the gate is wrong, measured on markets and series whose truth is known."""

@@ -1,0 +1,1 @@
+"""Learners: networks, environments as a trainer sees them, cloning, PPO."""

@@ -1,0 +1,1 @@
+"""What the trainer asks of an environment; windows, the curriculum, Gymnasium."""

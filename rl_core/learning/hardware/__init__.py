@@ -1,0 +1,1 @@
+"""Processes, precision, memory and compilation: never in the mathematics."""

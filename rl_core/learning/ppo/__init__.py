@@ -1,0 +1,1 @@
+"""PPO: rollout, advantages, update, what is told of it."""

@@ -1,0 +1,292 @@
+"""Where a desk's prices come from: a file, and what its columns are called there."""
+
+import datetime as dt
+from datetime import date
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rl_core.base.units import length_ns
+
+
+class SourceConfig(BaseModel):
+    """What a table of one instrument and one of many stocks have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path | None = Field(
+        default=None, description="relative to the project's root, or absolute"
+    )
+    format: Literal["csv", "parquet", "duckdb"] | None = Field(
+        default=None, description="by the file's ending when left out"
+    )
+    symbol: str = Field(min_length=1, description="name of the instrument, or of the universe")
+    interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="contract name -> name in the file, where they differ"
+    )
+    timestamp_format: str | None = Field(
+        default=None, description="strptime format; ISO 8601 when left out"
+    )
+    timezone: str = Field(default="UTC", description="of timestamps that carry none")
+    skip_rows: int = Field(default=0, ge=0, description="title lines above a CSV's header")
+    table: str | None = Field(default=None, description="table or view in a DuckDB file")
+
+    @model_validator(mode="after")
+    def _interval_and_timezone_are_known(self) -> Self:
+        if self.interval_ns <= 0:
+            raise ValueError(f"interval must be positive, was {self.interval}")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
+        return self
+
+    @property
+    def is_simulated(self) -> bool:
+        """Are these prices that nobody ever paid?"""
+        return False
+
+    @property
+    def market_name(self) -> str:
+        """The symbol, and whether it is real."""
+        return f"{self.symbol} (SIMULATED)" if self.is_simulated else self.symbol
+
+    def name_in_file(self, column: str) -> str:
+        """The file's own name of a contract column."""
+        return self.columns.get(column, column)
+
+    @property
+    def interval_ns(self) -> int:
+        """A bar's length in nanoseconds."""
+        return length_ns(self.interval)
+
+
+class SessionConfig(BaseModel):
+    """Which calendar a market keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calendar: str = Field(default="CMES", description="a name that exchange-calendars knows")
+    regular_calendar: str = Field(
+        default="XNYS", description="whose hours count as regular: the stocks behind the index"
+    )
+    daily_break_minutes: int = Field(
+        default=60, ge=0, lt=1440, description="a session lasts 24 hours less this at most"
+    )
+    drop_outside: bool = Field(
+        default=False, description="leave out bars outside the sessions; they are reported"
+    )
+
+
+class QualityConfig(BaseModel):
+    """What counts as suspicious."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stale_bars: int = Field(default=3, ge=2, description="bars in a row with one unchanged OHLC")
+    jump_return: float = Field(
+        default=0.10, gt=0, description="|close / close - 1| from bar to bar"
+    )
+    dead_bars: int = Field(
+        default=10, ge=2, description="bars in a row without volume or change: a feed that died"
+    )
+    max_roll_gap: float = Field(
+        default=0.03, gt=0, description="|open / close before - 1| from contract to contract"
+    )
+    health_window_bars: int = Field(default=24, ge=1)
+    max_missing_share: float = Field(default=0.02, ge=0, le=1)
+    min_mean_health: float = Field(default=0.95, ge=0, le=1)
+
+
+class Split(IntEnum):
+    """The part of history that a row belongs to; PURGED rows belong to none."""
+
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+    PURGED = 3
+
+
+class BarSpan(BaseModel):
+    """Bars that belong to one part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: Split
+    first: int = Field(ge=0)
+    last: int = Field(ge=0, description="included")
+
+
+class SplitConfig(BaseModel):
+    """Shares of the bars by time; the rest, after train and validation, is test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_fraction: float = Field(default=0.70, gt=0, lt=1)
+    validation_fraction: float = Field(default=0.15, gt=0, lt=1)
+    purge: str = Field(default="24h", description="dropped before each border; >= longest horizon")
+    embargo: str = Field(default="0h", description="kept free at each border besides the purge")
+    spans: tuple[BarSpan, ...] = Field(
+        default=(), description="of a fold of walk-forward, in order; they beat the shares"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_a_test_span(self) -> "SplitConfig":
+        for name in ("purge", "embargo"):
+            if length_ns(getattr(self, name)) < 0:
+                raise ValueError(f"{name} must not be negative, was {getattr(self, name)}")
+        if self.train_fraction + self.validation_fraction >= 1:
+            raise ValueError(
+                "train_fraction + validation_fraction must be below 1, "
+                f"was {self.train_fraction} + {self.validation_fraction}"
+            )
+        return self
+
+
+class RandomWalk(BaseModel):
+    """A market that is always open, simulated; `simulate_bars` says what the figures mean.
+
+    Another number of bars is another market, and not the same one going on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bars: int = Field(default=14_000, ge=2, le=10_000_000)
+    seed: int = Field(default=1, ge=0)
+    signal_r2: float = Field(default=0.0, ge=0, lt=0.5)
+    is_reverting: bool = True
+    signal_half_life_bars: float = Field(default=6.0, gt=0)
+    volatility: float = Field(default=0.01, gt=0, lt=0.5, description="sd of a bar's log return")
+
+
+class FuturesSimulation(BaseModel):
+    """What is simulated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sessions: int = Field(default=90, ge=2, le=5000, description="trading days")
+    start: date = Field(default=date(2024, 1, 2), description="day of the first session")
+    seed: int = Field(default=7, ge=0)
+    first_price: float = Field(default=17_000.0, gt=0)
+    tick_size: float = Field(default=0.25, gt=0)
+    daily_volatility: float = Field(default=0.011, gt=0, lt=0.5, description="sd of a day's return")
+    overnight_share: float = Field(
+        default=0.15, ge=0, lt=1, description="of a day's variance that happens while closed"
+    )
+    wild_share: float = Field(default=0.3, ge=0, le=1, description="of days, twice as volatile")
+    signal_r2: float = Field(
+        default=0.0, ge=0, lt=0.5, description="share of a minute's variance that the past explains"
+    )
+    signal_half_life_minutes: float = Field(default=20.0, gt=0)
+    is_reverting: bool = Field(default=False, description="the signal is a reversal, not momentum")
+    roll_gap: float = Field(
+        default=0.01, ge=0, lt=0.2, description="a new contract's price over the old one's"
+    )
+
+
+PRICE_COLUMNS = ("open", "high", "low", "close")
+
+
+COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
+
+
+OPTIONAL_COLUMNS = ("contract",)
+
+
+SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
+
+
+class BarsConfig(SourceConfig):
+    """The bars of one instrument. A symbol column, if there is one, must hold its symbol alone."""
+
+    simulated: FuturesSimulation | None = Field(
+        default=None, description="bars of a simulated future instead of a file"
+    )
+    random_walk: RandomWalk | None = Field(
+        default=None, description="bars of a simulated market that is always open, likewise"
+    )
+    sessions: SessionConfig | None = Field(
+        default=None, description="when the market is open; always, when left out"
+    )
+    sort: bool = Field(
+        default=False, description="put rows that are out of order into order, and report them"
+    )
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol"]
+        if unknown := sorted(set(self.columns) - set(names)):
+            known = ", ".join(names)
+            raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        sources = {"path": self.path, "simulated": self.simulated, "random_walk": self.random_walk}
+        given = [name for name, source in sources.items() if source is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"bars must have one of {', '.join(sources)}, was {', '.join(given) or 'none'}"
+            )
+        if self.is_simulated and not self.symbol.startswith(SIMULATED):
+            raise ValueError(
+                f"the symbol of simulated bars must begin with {SIMULATED}, was {self.symbol}"
+            )
+        has_minutes = self.sessions is not None and self.interval_ns == length_ns("1min")
+        if self.simulated is not None and not has_minutes:
+            raise ValueError("simulated bars must have sessions and an interval of 1min")
+        if self.random_walk is not None and self.sessions is not None:
+            raise ValueError("a random walk must have no sessions: it is always open")
+        return self
+
+    @property
+    def is_simulated(self) -> bool:
+        """Are these prices that nobody ever paid?"""
+        return self.path is None
+
+    @property
+    def has_contracts(self) -> bool:
+        """Is a column `contract` read where there is one? In markets with sessions, or if named."""
+        return self.sessions is not None or "contract" in self.columns
+
+
+OPTIONAL_MEASURES = ("volume", "unadjusted_close", "traded_value", "market_value")
+
+
+MEASURES = ("close", *OPTIONAL_MEASURES)
+
+
+class PanelConfig(SourceConfig):
+    """Where a universe's prices come from."""
+
+    interval: str = Field(default="1d", description="always one session")
+    layout: Literal["wide", "long"] | None = Field(
+        default=None,
+        description="a column a stock, or a row a stock and day; long if there is a symbol column",
+    )
+    calendar: str = Field(
+        default="XNYS", description="sessions; a name that exchange-calendars knows, such as 24/7"
+    )
+    delisted_after_sessions: int = Field(
+        default=5, ge=1, description="without a price, after which a stock has left the universe"
+    )
+    known_moves: dict[str, tuple[dt.date, ...]] = Field(
+        default_factory=dict,
+        description="symbol -> days whose move looks like a split and is none",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_daily_file(self) -> Self:
+        if self.path is None:
+            raise ValueError("bars of a portfolio desk must have a path, was without")
+        if self.interval_ns != length_ns("1d"):
+            raise ValueError(f"interval of a panel must be 1d, was {self.interval}")
+        names = ["timestamp", "symbol", *MEASURES]
+        if unknown := sorted(set(self.columns) - set(names)):
+            known = ", ".join(names)
+            raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")
+        return self

@@ -1,1 +1,0 @@
-"""The actor-critic: encoder, optional GRU, heads, and the file it is kept in."""

@@ -1,1 +1,0 @@
-"""What is kept: the lake of chain artefacts, and the store of deployed models."""

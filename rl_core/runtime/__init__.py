@@ -1,1 +1,0 @@
-"""What running needs and the mathematics must not see: files, locks, progress."""

@@ -1,0 +1,141 @@
+"""bars: the desk's source, held to the bar contract, with its quality report."""
+
+import pandas as pd
+
+from rl_core.base.checks import Check
+from rl_core.base.errors import validated
+from rl_core.base.files import read_json, write_json
+from rl_core.desk import PROJECT_ROOT
+from rl_core.features.sentiment import read_sentiment
+from rl_core.market.bars import describe_rows
+from rl_core.market.quality import QualityReport
+from rl_core.market.settings import QualityConfig
+from rl_core.steps import CHAIN
+from rl_core.steps.context import BARS, SENTIMENT, Workplace
+from rl_core.steps.source import read_source
+from rl_core.store.artifacts import Artifact
+
+QUALITY = "quality.json"
+
+
+def build_bars(work: Workplace) -> Artifact:
+    """Read, check and seal the bars, and the sentiment that was published beside them.
+
+    Raises:
+        TollgateError: they break the contract; nothing is written.
+    """
+    source = read_source(work.desk)
+    bars, report = source.checked(), source.report
+    sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
+    metadata = quality_counts(report) | {
+        "rows": bars["timestamp"].nunique(),
+        "symbol": work.desk.bars.symbol,
+        "is_simulated": work.desk.bars.is_simulated,
+        "sentiment_rows": 0 if sentiment is None else len(sentiment),
+    }
+    with work.lake.build("bars", {}, work.desk.resolved(), metadata) as directory:
+        bars.to_parquet(directory / BARS, index=False)
+        if sentiment is not None:
+            sentiment.to_parquet(directory / SENTIMENT, index=False)
+        write_json(directory / QUALITY, report.model_dump())
+    return work.lake.load("bars")
+
+
+def quality_counts(report: QualityReport) -> dict[str, object]:
+    """The report with each list of rows replaced by its length."""
+    return {
+        name: len(value) if isinstance(value, list) else value
+        for name, value in report.model_dump().items()
+    }
+
+
+ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
+    "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
+    "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
+    "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
+    "prices_are_adjusted": ("split_rows", "that fall or rise as if by a split"),
+}
+
+
+def run_checks(work: Workplace) -> list[Check]:
+    """Warn of a source that meets the contract and is still not good, or stop it."""
+    work.lake.load("bars")
+    path = work.lake.path("bars", QUALITY)
+    return checks_of(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
+
+
+MOST_NAMED = 5
+FEWEST_EXITS = 0.01  # of stocks a year; with fewer a universe was most likely picked afterwards
+
+
+def survivors_verdict(report: QualityReport) -> tuple[bool, str, dict[str, float]]:
+    """Whether stocks ever left the universe: one of survivors alone flatters every result."""
+    left = report.stocks_that_left
+    figures: dict[str, float] = {"stocks": report.stocks, "left": len(left)}
+    if report.stocks == 1:
+        return True, "one instrument", figures
+    years = (pd.Timestamp(report.end) - pd.Timestamp(report.start)).days / 365.25
+    rate = len(left) / max(report.stocks * years, 1e-9)
+    figures["exits_a_year"] = rate
+    if left and rate >= FEWEST_EXITS:
+        return True, f"{len(left)} of {report.stocks} stocks left, {rate:.1%} a year", figures
+    who = (
+        f"only {len(left)} of {report.stocks} stocks left in {years:.0f} years"
+        if left
+        else f"all {report.stocks} stocks are still listed at the end"
+    )
+    said = (
+        f"{who}: chosen afterwards, as it seems, so every result here is better than anybody could "
+        "have had"
+    )
+    return False, said, figures
+
+
+def caveats(report: QualityReport, limits: QualityConfig) -> list[str]:
+    """What whoever reads a result on these bars must know."""
+    refused = [c for c in checks_of(report, limits) if c.is_blocking and not c.passed]
+    said = [f"These bars are refused by {check.name}: {check.detail}." for check in refused]
+    is_fair, who, _ = survivors_verdict(report)
+    return said if is_fair else [*said, f"Survivorship: {who}."]
+
+
+def read_caveats(work: Workplace) -> list[str]:
+    """The same of the sealed bars."""
+    work.lake.load("bars")
+    path = work.lake.path("bars", QUALITY)
+    return caveats(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
+
+
+def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
+    """The verdicts on a quality report; what was found is named with its rows."""
+    share = report.missing_bars / (report.rows + report.missing_bars)
+    verdicts = {
+        "few_bars_are_missing": (
+            share <= limits.max_missing_share,
+            f"{report.missing_bars:,} missing, share {share:.4f}, limit {limits.max_missing_share}",
+            {"missing_share": share},
+        ),
+        "bars_are_healthy": (
+            report.mean_health >= limits.min_mean_health,
+            f"mean data health {report.mean_health:.4f}, at least {limits.min_mean_health}",
+            {"mean_health": report.mean_health},
+        ),
+    }
+    for name, (field, meaning) in ROW_CHECKS.items():
+        rows: list[int] = getattr(report, field)
+        where = f": {describe_rows(rows)}" if rows else ""
+        if named := report.named.get(field, []):
+            where += f" ({', '.join(named[:MOST_NAMED])}): mend them, or name what is real in "
+            where += "bars.known_moves"
+        verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
+    verdicts["universe_is_not_of_survivors"] = survivors_verdict(report)
+    return [
+        Check(
+            name=name,
+            passed=passed,
+            is_blocking=CHAIN["bars"][name],
+            detail=detail,
+            figures=figures,
+        )
+        for name, (passed, detail, figures) in verdicts.items()
+    ]

@@ -1,0 +1,1 @@
+"""deployed_model: a version in the model store, and the pointers that serve it."""

@@ -1,0 +1,1 @@
+"""ppo_policy: the clone, improved by trading the training span."""

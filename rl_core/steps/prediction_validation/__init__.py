@@ -1,0 +1,1 @@
+"""prediction_validation: the gate. The only link that reads the test span."""

@@ -1,0 +1,293 @@
+"""What the gate's checks look at, gathered from the sealed links.
+
+Shapes: S bars of the test span, H horizons, R rows of a dataset, A actions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from rl_core.base.errors import TollgateError
+from rl_core.base.units import length_ns
+from rl_core.features.prepare import PreparedMarket
+from rl_core.judging.report import ReturnInterval
+from rl_core.judging.safety import (
+    Behaviour,
+    CloneAgreement,
+    Evidence,
+    HeadTraining,
+    Imitation,
+    measure_latencies,
+)
+from rl_core.judging.skill.forecast import ForecastEvidence
+from rl_core.judging.skill.tier import SkillEvidence
+from rl_core.judging.skill.trading import TradingEvidence
+from rl_core.judging.statistics.conformal import conformal_quantile, coverage_of
+from rl_core.judging.stress import RegimeFigures
+from rl_core.learning.cloning.clone import (
+    CloningScores,
+    Demonstrations,
+    cloning_loss,
+    cloning_scores,
+    demonstrated_heads,
+    split_heads,
+    windows,
+)
+from rl_core.learning.models.actor_critic import ActorCritic, Heads, head_weights
+from rl_core.learning.models.hybrid_action import most_likely_action
+from rl_core.learning.models.policy_file import Policy, load_initial_heads, load_policy
+from rl_core.learning.policy_walk import PolicyDecisions
+from rl_core.learning.settings import CloningConfig
+from rl_core.offline.dataset import dataset_arrays
+from rl_core.serving.answer import decide_state
+from rl_core.steps import CHAIN
+from rl_core.steps.context import Workplace
+from rl_core.store.trials import Trial, candidates_of, number_of, variance_of
+from rl_core.trading.accounts import HOLD
+
+Array = NDArray[np.float64]
+
+CPU = torch.device("cpu")
+GRADIENT_ROWS = 2048  # of training, for the share of the trunk's gradient
+VOLATILITY_FLOOR = 0.1  # of the training median: a market that stands still promises nothing
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The policy under judgement, and what it is judged on."""
+
+    work: Workplace
+    policy: Policy
+    market: PreparedMarket
+    dataset: pd.DataFrame  # all rows
+    decisions: PolicyDecisions  # on the test span
+
+    def rows(self, split: str) -> pd.DataFrame:
+        """Rows of a split."""
+        return self.dataset[self.dataset["split"] == split]
+
+    def demonstrations(self, split: str) -> Demonstrations:
+        """The same as the losses take them; training rows as the regime filter left them."""
+        dataset = self.work.read_dataset("regime_dataset") if split == "train" else self.dataset
+        arrays = dataset_arrays(dataset, self.policy.spec.horizons, split)
+        return Demonstrations.from_arrays(arrays, CPU)
+
+    @property
+    def predictions(self) -> Array | None:
+        """Predictions (S, H) on the test span, if every horizon's return head was trained."""
+        spec = self.policy.spec
+        is_trained = set(spec.trained_horizons) == set(spec.horizons)
+        return self.decisions.predicted_returns if is_trained else None
+
+    @property
+    def targets(self) -> Array:
+        """What came (S, H), NaN is unknown."""
+        horizons = self.policy.spec.horizons
+        return dataset_arrays(self.dataset, horizons, "test").returns.astype(np.float64)
+
+
+def safety_evidence(
+    judged: Judged, regimes: Mapping[str, RegimeFigures], account_error: float
+) -> Evidence:
+    """For the safety tier."""
+    policy, bc = judged.policy, judged.work.desk.bc
+    train, test = judged.demonstrations("train"), judged.demonstrations("test")
+    state = judged.decisions.states[-1]
+    return Evidence(
+        horizons=policy.spec.horizons,
+        predictions=judged.predictions,
+        targets=judged.targets,
+        actions=judged.decisions.action,
+        action_names=policy.spec.actions,
+        train=imitation(cloning_scores(policy.model, train, bc)),
+        test=imitation(cloning_scores(policy.model, test, bc)),
+        latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
+        account_error=account_error,
+        regimes=regimes,
+        on_train=behaviour(policy, train, bc),
+        on_test=behaviour(policy, test, bc),
+        heads=None if judged.predictions is None else head_training(judged, train),
+        clone=clone_agreement(judged.work, test),
+        missing_links=missing_links(judged.work),
+    )
+
+
+def imitation(scores: CloningScores) -> Imitation:
+    """How a policy imitates the teacher on one split."""
+    return Imitation(scores.imitation_loss, scores.accuracy)
+
+
+@torch.no_grad()
+def behaviour(policy: Policy, rows: Demonstrations, config: CloningConfig) -> Behaviour:
+    """How often a policy takes each action on the teacher's states, and how strongly."""
+    heads = split_heads(policy.model.eval(), rows, config)
+    decided = most_likely_action(heads)
+    counts = torch.bincount(decided.category, minlength=len(policy.spec.actions)).double()
+    orders = decided.strength[decided.category != HOLD] if policy.spec.has_strength else None
+    return Behaviour(
+        action_shares=(counts / counts.sum()).numpy(),
+        strengths=np.zeros(0) if orders is None else orders.double().numpy(),
+    )
+
+
+def head_training(judged: Judged, rows: Demonstrations) -> HeadTraining:
+    """How far the return heads moved, and how much of the trunk's gradient is theirs."""
+    initial = load_initial_heads(judged.work.lake.directory / "ppo_policy")
+    moved = torch.zeros(len(judged.policy.spec.horizons))
+    length = torch.zeros_like(moved)
+    for name, weights in head_weights(judged.policy.model).items():
+        before = initial[name].flatten(1) if initial[name].ndim > 1 else initial[name][:, None]
+        after = weights.cpu().reshape(before.shape)
+        moved += (after - before).square().sum(dim=1)
+        length += before.square().sum(dim=1)
+    distance = (moved.sqrt() / length.sqrt().clamp(min=1e-12)).tolist()
+    return HeadTraining(
+        movement=dict(zip(judged.policy.spec.horizons, distance, strict=True)),
+        gradient_share=gradient_share(judged.policy.model, rows, judged.work.desk.bc),
+    )
+
+
+def gradient_share(model: ActorCritic, rows: Demonstrations, config: CloningConfig) -> float:
+    """Norm of the return losses' gradient at the encoder / that of all losses, 0..1."""
+    index = windows(model, len(rows.actions), config, CPU)
+    most = max(GRADIENT_ROWS // len(index), 1)
+    batch = rows.take(index[:, :: max(index.shape[1] // most, 1)])
+    trunk = [weights for weights in model.encoder.parameters() if weights.requires_grad]
+    with torch.enable_grad():
+        loss = cloning_loss(
+            model, demonstrated_heads(model, batch.states, batch), batch, config, None
+        )
+        parts = (config.return_weight * loss.returns.sum(), loss.imitation)
+        norms = [
+            torch.cat(
+                [
+                    gradient.flatten()
+                    for gradient in torch.autograd.grad(
+                        part, trunk, retain_graph=True, materialize_grads=True
+                    )
+                ]
+            ).norm()
+            for part in parts
+        ]
+    return float(norms[0] / (norms[0] + norms[1]).clamp(min=1e-12))
+
+
+def clone_agreement(work: Workplace, test: Demonstrations) -> CloneAgreement:
+    """How the clone that PPO began with agrees with the teacher."""
+    work.lake.load("bc_policy")
+    clone = load_policy(work.lake.directory / "bc_policy")
+    scores = cloning_scores(clone.model, test, work.desk.bc)
+    return CloneAgreement(
+        accuracy=scores.accuracy,
+        balanced_accuracy=scores.balanced_accuracy,
+        matthews=scores.matthews,
+        majority_share=scores.majority_share,
+        num_actions=len(test.actions.unique()),
+    )
+
+
+def missing_links(work: Workplace) -> list[str]:
+    """Links that the policy's lineage should have and has not, or what is wrong with one."""
+    try:
+        found = work.lake.lineage("ppo_policy")
+    except TollgateError as error:
+        return [str(error)]
+    links = list(CHAIN)
+    return [name for name in links[: links.index("ppo_policy") + 1] if name not in found]
+
+
+def complete_ledger(work: Workplace) -> list[Trial]:
+    """Every trial of the desk.
+
+    Raises:
+        TollgateError: fewer than a version of the store was judged with: trials were lost.
+    """
+    trials = work.trials.trials()
+    counted = max(work.store.trials().values(), default=0)
+    if number_of(trials) < counted:
+        raise TollgateError(
+            f"{work.trials.directory} must hold the {counted} trials that a version of the store "
+            f"was judged with, was {number_of(trials)}: bring back what was deleted"
+        )
+    return trials
+
+
+def overlap_bars(judged: Judged) -> tuple[int, ...]:
+    """How many bars a target of each horizon spans, (H,)."""
+    interval = judged.work.desk.bars.interval_ns
+    return tuple(max(-(-length_ns(h) // interval), 1) for h in judged.policy.spec.horizons)
+
+
+def skill_evidence(
+    judged: Judged, returns: Mapping[str, Array], bars_per_year: float
+) -> SkillEvidence:
+    """For the skill tier."""
+    work, horizons = judged.work, judged.policy.spec.horizons
+    train = dataset_arrays(judged.dataset, horizons, "train").returns.astype(np.float64)
+    trials = complete_ledger(work)
+    variance = variance_of(trials)
+    return SkillEvidence(
+        ForecastEvidence(
+            horizons=horizons,
+            overlap_bars=overlap_bars(judged),
+            predictions=judged.predictions,
+            targets=judged.targets,
+            train_means=np.nanmean(train, axis=0),
+        ),
+        TradingEvidence(
+            returns=returns,
+            bars_per_year=bars_per_year,
+            trials=number_of(trials),
+            trial_variance=None if variance is None else variance / bars_per_year,
+            candidates=candidates_of(trials, work.lake.seal("offline_dataset").content),
+        ),
+    )
+
+
+def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterval]:
+    """Conformal intervals of each horizon; empty if the heads are untrained.
+
+    A residual is measured in volatilities of its bar, so that an interval is wide when the market
+    is. The width that is served is calibrated on validation and test, the latest rows that nothing
+    was fitted on; the coverage that is reported is that of one calibrated on validation alone.
+    """
+    if judged.predictions is None or not np.isfinite(judged.predictions).all():
+        return {}
+    volatility = judged.market.indicators.volatility
+    on_train = volatility[judged.rows("train")["bar"].to_numpy()]
+    floor = float(VOLATILITY_FLOOR * np.nanmedian(on_train))
+    residuals = {
+        split: _residuals(judged, split, volatility, floor) for split in ("validation", "test")
+    }
+    found: dict[str, ReturnInterval] = {}
+    overlaps = overlap_bars(judged)
+    for number, horizon in enumerate(judged.policy.spec.horizons):
+        validation, test = (residuals[split][:, number] for split in ("validation", "test"))
+        both = np.concatenate([validation, test])
+        overlap = overlaps[number]
+        width = conformal_quantile(both, coverage, overlap)
+        earlier = conformal_quantile(validation, coverage, overlap)
+        if not np.isfinite(width):
+            continue
+        found[horizon] = ReturnInterval(
+            coverage=coverage,
+            half_width=width,
+            volatility_floor=floor,
+            rows=int(np.isfinite(both).sum()),
+            test_coverage=coverage_of(test, earlier) if np.isfinite(earlier) else None,
+        )
+    return found
+
+
+@torch.no_grad()
+def _residuals(judged: Judged, split: str, volatility: Array, floor: float) -> Array:
+    """What came less what was predicted (R, H), in volatilities of the bar."""
+    model, rows = judged.policy.model.eval(), judged.demonstrations(split)
+    heads: Heads = split_heads(model, rows, judged.work.desk.bc)
+    predicted = model.predicted_returns(heads.returns).double().numpy()
+    at = np.nan_to_num(volatility[judged.rows(split)["bar"].to_numpy()])
+    return (rows.returns.double().numpy() - predicted) / np.maximum(at, floor)[:, None]

@@ -1,0 +1,1 @@
+"""walk_forward: the whole procedure on one fold after the other."""

@@ -1,1 +1,0 @@
-"""The learners: behaviour cloning and PPO, with their pure losses beside them."""

@@ -1,0 +1,402 @@
+"""The futures desk: the same chain, link by link, on a few simulated sessions."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tests.chain.test_chain import run_chain
+from tests.chain.test_training import changed, same, weights
+
+from rl_core.base.errors import Interrupted, TollgateError
+from rl_core.base.shutdown import StopRequest
+from rl_core.desk import FuturesDesk, parse_desk
+from rl_core.kinds.futures.state import FUTURES_STATE
+from rl_core.lab.markets.futures import simulate_future
+from rl_core.learning.models.policy_file import load_policy
+from rl_core.learning.ppo.tracker import TradeSummary
+from rl_core.market.settings import FuturesSimulation, SessionConfig
+from rl_core.serving.loaded import predict_latest
+from rl_core.steps import backtest_history, offline_dataset, ppo_policy
+from rl_core.steps import bars as bars_link
+from rl_core.steps.bars import build_bars
+from rl_core.steps.context import Workplace
+from rl_core.steps.deployed_model.step import deploy
+from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
+from rl_core.steps.ppo_policy.step import build_ppo_policy
+from rl_core.steps.prediction_validation.step import read_report
+from rl_core.steps.scoring import evaluate_policy, split_span
+from rl_core.steps.soundness import require_sound
+from rl_core.trading.accounts import HOLD
+from rl_core.trading.brackets import TARGET
+from tests.conftest import LENIENT
+
+CPU = torch.device("cpu")
+PRICES = ["open", "high", "low", "close"]
+
+
+def future_desk(**settings: object) -> FuturesDesk:
+    """A futures desk whose whole chain runs in seconds."""
+    base: dict[str, object] = {
+        "name": "future",
+        "bars": {
+            "simulated": {"sessions": 14, "start": "2024-03-05", "signal_r2": 0.01},
+            "symbol": "SIM-NQ", "interval": "1min", "sessions": {},
+        },
+        "dataset": {"max_unknown_share": 0.5, "lookahead_probes": 4},
+        "model": {"hidden_dim": 32, "head_dim": 16},
+        "bc": {"epochs": 3, "batch_size": 512, "label_smoothing": 0.05},
+        "ppo": {"num_envs": 64, "rollout_steps": 16, "iterations": 6, "evaluate_every": 3,
+                "num_minibatches": 4, "critic_warmup_iterations": 1, "checkpoint_every": 2,
+                "entropy_coefficient": 0.05},
+        "environment": {"episode_bars": 120},
+        "gate": LENIENT,
+    }  # fmt: skip
+    return FuturesDesk.model_validate({**base, **settings})
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    work = run_chain(future_desk(), tmp_path_factory.mktemp("future"))
+    deploy(work)
+    return work
+
+
+def history_of(work: Workplace) -> list[dict[str, object]]:
+    return json.loads(work.lake.path("ppo_policy", "history.json").read_text())
+
+
+def test_every_check_between_the_links_holds(work: Workplace) -> None:
+    for link in (bars_link, backtest_history, offline_dataset):
+        for check in link.run_checks(work):
+            assert check.passed, (check.name, check.detail)
+
+
+def test_the_books_of_the_backtest_balance_to_the_cent(work: Workplace) -> None:
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    assert history["trade_pnl"].notna().sum() > 20
+    earned = history["trade_pnl"].sum()
+    assert history["equity"].iloc[-1] == pytest.approx(50_000 + earned, abs=0.005)
+    assert (history["side"].iloc[-1], history["profit"].iloc[0]) == (0, 0)
+
+
+def test_decisions_go_into_the_dataset_with_their_brackets(work: Workplace) -> None:
+    dataset = work.read_dataset("offline_dataset")
+    filled = dataset[dataset["fill_price"].notna()]
+    assert len(filled) > 20
+    assert (filled["action"] != HOLD).all()
+    long = filled["action"] == 1
+    assert (filled["stop_loss"] < filled["fill_price"]).equals(long)
+    assert (filled["take_profit"] > filled["fill_price"]).equals(long)
+    assert np.isfinite(dataset[list(FUTURES_STATE.names)].to_numpy()).all()
+
+
+def test_horizons_are_unknown_across_closed_sessions(work: Workplace) -> None:
+    dataset = work.read_dataset("offline_dataset").set_index("timestamp")
+    day = "2024-03-06 "  # Wednesday, winter time: the session ends at 22:00
+    known = dataset["return_1h"].notna()
+    assert known.loc[f"{day}20:59:00+00:00"]
+    assert not known.loc[f"{day}21:00:00+00:00"]
+    overnight = dataset["return_24h"].notna()
+    assert overnight.loc[f"{day}21:59:00+00:00"]
+    assert not overnight.loc["2024-03-08 15:00:00+00:00"]  # Friday
+
+
+def test_the_teacher_enters_in_regular_hours_only_and_is_home_before_the_close(
+    work: Workplace,
+) -> None:
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    entries = history[history["enters"] > 0]
+    local = entries["timestamp"].dt.tz_convert("America/New_York")
+    minute = local.dt.hour * 60 + local.dt.minute
+    assert minute.between(9 * 60 + 30, 16 * 60).all()
+    assert read_report(work).performance["teacher"].rule_violations["flat_by_close"] == 0
+
+
+def test_the_curriculum_moves_with_the_training_and_evaluation_pays_in_full(
+    work: Workplace,
+) -> None:
+    stored = [each["curriculum"] for each in history_of(work)]
+    commissions = [each["commission_usd"] for each in stored]  # type: ignore[index]
+    # a warm-up, then six iterations: full at half of what is learned
+    assert commissions == pytest.approx([1.0, 1.0, 1.6, 2.2, 2.5, 2.5, 2.5])
+    bonuses = [each["exploration_bonus"] for each in stored]  # type: ignore[index]
+    assert bonuses[0] == pytest.approx(0.2)
+    assert bonuses[-1] == 0
+    market = work.read_market(work.read_thresholds("regime_dataset"))
+    environment = work.kind.environment(market, CPU, torch.float64)
+    assert environment.curriculum == {}
+    paid = read_report(work).performance["teacher"]
+    walk = work.kind.walk(market, 40, *two_trades(len(market.bars) - 40))
+    assert walk.performance.round_trips == 2
+    # 2.50 a trade, and a tick of 5 USD at each of the fills that is no target
+    targets = int((walk.records["exit"] == TARGET).sum())
+    assert np.nansum(walk.records["cost"]) == 2 * 2.50 + (4 - targets) * 5.0
+    assert paid.costs_paid > 0
+
+
+def two_trades(bars: int) -> tuple[np.ndarray, np.ndarray]:
+    """Long, and out ten minutes later; short, likewise. An order of no contracts goes flat."""
+    action, strength = np.zeros(bars, dtype=np.int8), np.ones(bars)
+    action[[100, 110, 200, 210]] = [1, 2, 2, 1]
+    strength[[110, 210]] = 0.0
+    return action, strength
+
+
+def test_each_term_of_the_reward_and_each_rule_is_told_by_name(work: Workplace) -> None:
+    for each in history_of(work):
+        terms = each["reward_terms"]
+        assert isinstance(terms, dict)
+        assert set(terms) == {"profit", "target_bonus", "idle_penalty", "exploration_bonus"}
+        assert sum(terms.values()) == pytest.approx(each["reward_mean"], abs=1e-5)
+        assert terms["idle_penalty"] < 0
+    summaries = json.loads(work.lake.path("ppo_policy", "metrics.json").read_text())
+    trades = TradeSummary(**summaries[-1]["trades"])
+    assert set(trades.violations_by_rule) == {
+        "trailing_drawdown", "daily_loss", "contract_limit", "flat_by_close",
+    }  # fmt: skip
+
+
+def test_training_ends_with_a_verdict_per_criterion(work: Workplace) -> None:
+    verdict = {check.name: check for check in ppo_policy.run_checks(work)}
+    assert {"entropy_stayed_up", "mean_return_trends_up", "accounts_traded",
+            "metrics_are_complete", "no_update_was_skipped"} <= set(verdict)  # fmt: skip
+    assert verdict["entropy_stayed_up"].passed
+    assert verdict["accounts_traded"].passed
+    assert verdict["metrics_are_complete"].passed
+    assert "slope" in verdict["mean_return_trends_up"].detail
+
+
+def test_a_resumed_training_finds_its_accounts_and_its_commission_again(work: Workplace) -> None:
+    """Bit for bit, although episodes outlast rollouts."""
+    build_ppo_policy(work, TrainingOptions(CPU), lambda _: None)
+    whole, figures = weights(work), history_of(work)
+    stop = StopRequest()
+
+    def stop_after_the_third(line: str) -> None:
+        if "iteration 3/6" in line:
+            stop.signum = 15
+
+    with pytest.raises(Interrupted):
+        build_ppo_policy(work, TrainingOptions(CPU, stop=stop), stop_after_the_third)
+    said: list[str] = []
+    build_ppo_policy(work, TrainingOptions(CPU, resume=True), said.append)
+    assert any("resuming" in line for line in said)
+    assert same(whole, weights(work))
+    assert history_of(work) == figures
+    (fourth,) = [line for line in said if "iteration 4/6" in line]
+    assert "commission_usd 2.5" in fourth
+    assert not any("iteration 3/6" in line for line in said)
+
+
+def test_a_data_filter_narrows_where_accounts_start(work: Workplace) -> None:
+    from rl_core.steps.ppo_policy.session import kept_bars
+
+    dataset = work.read_dataset("regime_dataset")
+    thresholds = work.read_thresholds("regime_dataset")
+    everything = kept_bars(work.desk, dataset, thresholds)
+    trends = dict(zip(dataset["bar"], dataset["adx"] >= 0.25, strict=True))
+    for mode, is_trending in (("trending", True), ("ranging", False)):
+        filtered = kept_bars(changed(work, ppo__data_filter=mode).desk, dataset, thresholds)
+        assert 0 < len(filtered) < len(everything)
+        assert {trends[bar] for bar in filtered.tolist()} == {is_trending}
+
+
+def test_quick_scoring_decides_as_one_account_until_limits_differ(work: Workplace) -> None:
+    """Session by session, the first session of a span is walked alike."""
+    policy = load_policy(work.lake.directory / "ppo_policy")
+    market, dataset = work.read_market(policy.spec.thresholds), work.read_dataset("offline_dataset")
+    span = split_span(dataset, "validation")
+    exact, _ = evaluate_policy(work.kind, market, policy.model, span)
+    quick, walk = evaluate_policy(work.kind, market, policy.model, span, is_quick=True)
+    first = work.kind.stretches(market, span)[0]
+    length = first[1] - first[0] + 1
+    assert len(quick.action) == len(exact.action) == span[1] - span[0] + 1
+    np.testing.assert_array_equal(exact.action[:length], quick.action[:length])
+    assert len(walk.equity) == len(quick.action)
+
+
+def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
+    work: Workplace,
+) -> None:
+    answer = predict_latest(work, {}, None)
+    assert answer["symbol"] == "SIM-NQ"
+    assert answer["is_simulated"] is True
+    held = {"contracts": 1, "entry_price": 17000, "stop_price": 16980, "target_price": 17030}
+    other = predict_latest(work, held, None)
+    assert other["probabilities"] != answer["probabilities"]
+    assert {"order", "contracts", "stop_loss", "take_profit"} <= set(answer)
+    for account, message in (
+        ({"contracts": 1.0}, "a position must have contracts, entry_price.* with no price"),
+        ({"entry_price": 17000.0}, "was 0 contracts with entry_price"),
+        ({**held, "contracts": -1.0}, "a long position must have its stop below its target"),
+        ({**held, "contracts": 9.0}, "at most rules.contract_limit, 5, was 9"),
+        ({**held, "contracts": 0.5}, "contracts: Input should be a valid integer"),
+        ({"drawdown_usd": float("inf")}, "drawdown_usd: Input should be a finite number"),
+    ):
+        with pytest.raises(TollgateError, match=message):
+            predict_latest(work, account, None)
+    with pytest.raises(TollgateError, match="position: must be a known setting"):
+        predict_latest(work, {"position": 0.5}, None)
+
+
+def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -> None:
+    thresholds = work.read_thresholds("regime_dataset")
+    bars = work.read_bars()[:-10]
+    market = work.kind.prepare(bars, None, thresholds)
+    close, atr = float(bars["close"].iloc[-1]), float(market.atr_points[-1])
+    distance = round(2 * atr / 0.25) * 0.25
+    buys = work.kind.decision_details(market, {}, "BUY", 0.9)
+    assert (buys["order"], buys["contracts"]) == ("enter", 1.0)
+    assert buys["stop_loss"] == close + 0.25 - distance
+    held: dict[str, float] = {
+        "contracts": 1, "entry_price": 17000, "stop_price": 16980, "target_price": 17030,
+    }  # fmt: skip
+    assert work.kind.decision_details(market, held, "SELL", 0.9)["order"] == "leave"
+    again = work.kind.decision_details(market, held, "BUY", 0.9)
+    assert (again["contracts"], again["stop_loss"], again["take_profit"]) == (1, 16980, 17030)
+    assert again["order"] == "none"
+    for account, action, strength, reason in (
+        (held, "BUY", 0.9, "a position in that direction is held already"),
+        ({"is_barred": 1.0}, "BUY", 0.9, "a broken rule bars the account"),
+        ({}, "SELL", 0.2, "less than half a contract"),
+        ({}, "HOLD", 0.9, "HOLD is no order"),
+    ):
+        said = work.kind.decision_details(market, account, action, strength)
+        assert (said["order"], said["order_reason"]) == ("none", reason)
+    whole = work.read_market(thresholds)  # its last bar is its session's last
+    over = work.kind.decision_details(whole, {}, "BUY", 0.9)
+    assert (over["order"], over["contracts"]) == ("none", 0.0)
+    assert str(over["order_reason"]).startswith("the session has ended")
+
+
+def test_turnover_counts_every_contract(work: Workplace) -> None:
+    market = work.read_market(work.read_thresholds("regime_dataset"))
+    orders = two_trades(len(market.bars) - 40)
+    turnover: list[float] = []
+    for most in (1, 3):
+        desk = changed(work, account__max_contracts=most)
+        turnover.append(desk.kind.walk(market, 40, *orders).performance.annual_turnover)
+    assert turnover[1] == pytest.approx(3 * turnover[0], rel=0.01)
+
+
+def test_books_that_were_cooked_are_found(work: Workplace) -> None:
+    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    assert work.kind.book_errors(history).max() < 1e-9
+    for column in ("profit", "exit_price", "equity", "fill_price"):
+        cooked = history.copy()
+        row = int(np.flatnonzero(cooked["exit"] > 0)[3])
+        if column == "fill_price":
+            row = int(np.flatnonzero((cooked["enters"] > 0) & (cooked["exit"] > 0))[0])
+        cooked[column] += np.arange(len(cooked)) == row
+        assert work.kind.book_errors(cooked).max() > 1e-6, column
+
+
+def test_simulated_data_is_named_so_wherever_it_shows(work: Workplace) -> None:
+    assert work.lake.load("bars").metadata["is_simulated"] is True
+    report = work.lake.path("prediction_validation", "report.md").read_text()
+    card = (work.store.served("shadow").directory / "model_card.md").read_text()
+    for text in (report, card, read_report(work).data):
+        assert "SIMULATED" in text
+
+
+def real_file(folder: Path, **changes: object) -> FuturesDesk:
+    bars = simulate_future(FuturesSimulation(sessions=6, start=date(2024, 3, 5)), SessionConfig())
+    path = folder / "future.csv"
+    for rows, columns in changes.items():
+        first, last = (int(n) for n in rows.removeprefix("rows_").split("_"))
+        for column, value in columns.items():  # type: ignore[attr-defined]
+            old = bars.loc[first:last, column]
+            bars.loc[first:last, column] = old / 100 if value == "/100" else value
+    bars.to_csv(path, index=False)
+    settings = {"path": str(path), "symbol": "NQ", "interval": "1min", "sessions": {}}
+    return future_desk(bars=settings)
+
+
+def failed_checks(desk: FuturesDesk, folder: Path) -> dict[str, str]:
+    work = Workplace.open(desk, folder / "data")
+    build_bars(work)
+    return {check.name: check.detail for check in bars_link.run_checks(work) if not check.passed}
+
+
+def test_a_sound_file_has_no_complaints(tmp_path: Path) -> None:
+    assert failed_checks(real_file(tmp_path), tmp_path) == {}
+
+
+def test_prices_in_another_unit_are_found_with_their_lines(tmp_path: Path) -> None:
+    desk = real_file(tmp_path, rows_300_319=dict.fromkeys(PRICES, "/100"))
+    found = failed_checks(desk, tmp_path)["prices_have_one_unit"]
+    assert (
+        found
+        == "20 bars with prices off by a power of ten: rows 302, 303, 304, 305, 306 and 15 more"
+    )
+
+
+def test_a_dead_feed_is_found_with_its_lines(tmp_path: Path) -> None:
+    desk = real_file(tmp_path, rows_500_529={**dict.fromkeys(PRICES, 17000.0), "volume": 0.0})
+    found = failed_checks(desk, tmp_path)["the_feed_never_died"]
+    assert found.startswith("30 bars in stretches without volume or change: rows 502, 503")
+
+
+def test_a_bad_roll_is_found_with_its_line(tmp_path: Path) -> None:
+    desk = real_file(tmp_path, rows_100_199={"contract": "2024M"})
+    found = failed_checks(desk, tmp_path)["rolls_are_plausible"]
+    assert "rows 102, 202" in found
+
+
+def test_nothing_is_built_on_what_a_check_stops(work: Workplace, tmp_path: Path) -> None:
+    require_sound(work)
+    desk = real_file(tmp_path, rows_100_199={"contract": "2024M"})
+    refused = Workplace.open(desk, tmp_path / "data")
+    build_bars(refused)
+    with pytest.raises(TollgateError, match="bars of desk future must pass rolls_are_plausible"):
+        require_sound(refused)
+
+
+def test_a_contract_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    desk = real_file(tmp_path).with_settings({"bars.columns": {"contract": "expiry"}})
+    with pytest.raises(TollgateError, match="was without expiry"):
+        build_bars(Workplace.open(desk, tmp_path / "data"))
+
+
+def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> None:
+    desk = real_file(tmp_path)
+    path = desk.bars.path
+    assert path is not None
+    bars = pd.read_csv(path)
+    late = bars.iloc[1379:1380].assign(timestamp="2024-03-05 22:10:00+00:00")
+    pd.concat([bars[:1380], late, bars[1380:]]).to_csv(path, index=False)
+    with pytest.raises(TollgateError, match=r"inside the sessions of CMES, was 2024-03-05 22:10"):
+        build_bars(Workplace.open(desk, tmp_path / "data"))
+    lenient = desk.with_settings({"bars.sessions.drop_outside": True})
+    work = Workplace.open(lenient, tmp_path / "data")
+    build_bars(work)
+    assert len(work.read_bars()) == len(bars)
+    report = json.loads(work.lake.path("bars", "quality.json").read_text())
+    assert report["outside_session_rows"] == [1382]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "options"}, "kind: must be one of spot, futures, portfolio, was 'options'"),
+        ({"kind": "spot"}, "costs.commission_usd: must be a known setting"),
+        ({"rules": {"daily_loss_usd": 9000}}, "daily_loss_usd must be at most trailing_drawdown"),
+        ({"bars": {"path": "a.csv", "symbol": "NQ"}}, "futures desk must have bars.sessions"),
+        ({"environment": {"max_drawdown": 0.5}}, "environment.max_drawdown: must be a known"),
+        ({"brackets": {"unit": "percent"}}, "brackets.unit"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_error(settings: dict[str, object], message: str) -> None:
+    base = future_desk().resolved()
+    with pytest.raises(TollgateError, match=message):
+        parse_desk({**base, **settings}, "future.yaml")
+
+
+def test_a_spot_desk_with_sessions_is_refused() -> None:
+    bars = {"path": "a.csv", "symbol": "NQ", "sessions": {}}
+    with pytest.raises(TollgateError, match=r"a spot desk must have no bars\.sessions"):
+        parse_desk({"name": "mixed", "bars": bars}, "mixed.yaml")
