@@ -22,7 +22,7 @@ from rl_core.learning.envs.core import Environment, allowed_starts
 from rl_core.learning.hardware.compilation import compiled
 from rl_core.learning.hardware.memory import keep_freed_memory
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import PPOIteration, Validation
+from rl_core.learning.ppo.history import PPOIteration, Validation
 from rl_core.learning.ppo.learner import new_learner
 from rl_core.learning.ppo.setup import Problem
 from rl_core.learning.ppo.tracker import TradeSummary
@@ -129,15 +129,15 @@ def environment_alone(
     keep_freed_memory()
     env = of()
     generator = torch.Generator().manual_seed(0)
-    state, _ = env.begin(None, num_envs, market.WINDOW, generator)
-    fresh = env.fresh(num_envs, market.WINDOW, generator)
+    state, _ = env.reset(None, num_envs, market.WINDOW, generator)
+    fresh = env.reset_state(num_envs, market.WINDOW, generator)
     category = torch.randint(actions, (num_envs,), generator=generator)
     strength = torch.rand(num_envs, generator=generator)
 
     def advance(state: Any) -> tuple[Any, torch.Tensor, torch.Tensor]:
         result = env.step(state, category, strength)
         ended = result.terminated | result.truncated
-        after = env.restart(ended, result.state, fresh)
+        after = env.auto_reset(ended, result.state, fresh)
         seen = env.observe(after)
         return after, torch.cat([env.features[seen.row], seen.private], dim=-1), result.reward
 

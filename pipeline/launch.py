@@ -7,27 +7,39 @@ process; here it is made sure that it does not outlive an interrupted step.
 import os
 import subprocess
 import sys
+from typing import Any
 
 import dagster as dg
 from dagster import AssetExecutionContext, PipesTempFileContextInjector, PipesTempFileMessageReader
 
+from rl_core.base.processes import PARENT
+from rl_core.steps.step import Step
+
 GRACE_SECONDS = 20.0
 
 
-def run_training(context: AssetExecutionContext, command: str, desk: str) -> dg.MaterializeResult:
-    """Run `tollgate <command> --desk <desk>` and return what it materialized.
+def run_training(
+    context: AssetExecutionContext, step: Step[Any], desk: str
+) -> dg.MaterializeResult[Any]:
+    """Run a step's command with `--desk <desk>` and return what it materialized.
 
     Raises:
         dg.Failure: it exited with another code than 0.
     """
-    arguments = [sys.executable, "-m", "rl_core.cli", command, "--desk", desk]
+    arguments = [sys.executable, "-m", "rl_core.cli", str(step.command), "--desk", desk]
     with dg.open_pipes_session(
         context=context,
         context_injector=PipesTempFileContextInjector(),
         message_reader=PipesTempFileMessageReader(),
     ) as session:
-        environment = {**os.environ, **session.get_bootstrap_env_vars()}
-        child = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
+        environment = {
+            **os.environ, **session.get_bootstrap_env_vars(), PARENT: str(os.getpid())
+        }  # fmt: skip
+        # in a session of its own: Ctrl-C in a terminal signals a whole group, and the child would
+        # take the stop that follows for a second one and quit unsaved
+        child = subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             code = child.wait()
         except BaseException:  # the step was interrupted
@@ -35,7 +47,7 @@ def run_training(context: AssetExecutionContext, command: str, desk: str) -> dg.
             raise
     if code != 0:
         raise dg.Failure(
-            f"tollgate {command} --desk {desk} must exit with 0, was {code}: see its log above"
+            f"{step.shell} --desk {desk} must exit with 0, was {code}: see its log above"
         )
     return dg.PipesClientCompletedInvocation(session).get_materialize_result()
 

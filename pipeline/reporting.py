@@ -1,5 +1,6 @@
-"""How a sealed artefact shows in the Dagster UI."""
+"""How a sealed artefact, or a deployed version, shows in the Dagster UI."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,43 +8,75 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from rl_core.base.progress import flat, inline_image
-from rl_core.steps.context import Workplace
-from rl_core.store.artifacts import Artifact
+from rl_core.base.figures import escaped, flat, inline_image
+from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.offline_dataset import OFFLINE_DATASET, dataset_sample
+from rl_core.steps.step import Step
+
+__all__ = ["escaped", "present", "present_version"]
 
 
-def sealed_result(artifact: Artifact, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
-    """Figures and data version of an artefact."""
-    figures = {
-        name: _shown(value)
-        for name, value in flat({**artifact.metadata, **artifact.timings}).items()
-    }
+def present(
+    context: DeskContext, step: Step[Any], opened: Opened[Any]
+) -> dg.MaterializeResult[Any]:
+    """Figures and data version of an artefact, its table's columns, its report and plots."""
+    shown = _shown({**opened.facts.model_dump(mode="json"), **opened.seal.timings})
+    if step.table:
+        shown |= _table(opened, step.table)
+    if step is OFFLINE_DATASET:
+        shown["sample"] = dg.MetadataValue.md(
+            dataset_sample(context, opened).to_markdown(index=False)
+        )
+    if "report.md" in opened.seal.files:
+        shown["report"] = dg.MetadataValue.md(opened.read("report.md").decode())
+    plots = {name: opened.read(name) for name in opened.seal.files if name.endswith(".png")}
+    dg.get_dagster_logger().info(f"{step.name}: {opened.content[:12]}")
     return dg.MaterializeResult(
-        metadata={**figures, **metadata}, data_version=dg.DataVersion(artifact.content)
+        metadata={**shown, **_pictures(plots)}, data_version=dg.DataVersion(opened.content)
     )
 
 
-def table_result(
-    work: Workplace, artifact: Artifact, file: str, **metadata: Any
-) -> dg.MaterializeResult:
-    """The same for a table, with its schema and row count."""
-    path = work.lake.path(artifact.name, file)
-    parquet = pq.ParquetFile(path)
+def present_version(context: DeskContext, step: Step[Any]) -> dg.MaterializeResult[Any]:
+    """Deploy, and show the new version's figures and its model card."""
+    # imported by the run: torch takes a second and should not hold up the UI
+    from rl_core.steps.deployed_model.card import in_order, with_pictures
+    from rl_core.steps.deployed_model.deploy import deploy
+    from rl_core.steps.deployed_model.step import deployed_facts
+
+    folder, manifest = (version := deploy(context, step)).folder, version.manifest
+    plots = {n: folder.read(n) for n in in_order(n for n in folder.files if n.endswith(".png"))}
+    card = with_pictures(folder.read("model_card.md").decode(), plots)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(manifest.files["policy.safetensors"]),
+        metadata={
+            **_shown(deployed_facts(manifest).model_dump(mode="json")),
+            "path": dg.MetadataValue.path(str(version.directory)),
+            "model_card": dg.MetadataValue.md(card),
+        },
+    )
+
+
+def _table(opened: Opened[Any], file: str) -> dict[str, Any]:
+    """Schema and number of rows of a Parquet file."""
+    parquet = pq.ParquetFile(io.BytesIO(opened.read(file)))
     columns = [dg.TableColumn(field.name, str(field.type)) for field in parquet.schema_arrow]
-    rows = parquet.metadata.num_rows
-    dg.get_dagster_logger().info(f"{artifact.name}: {rows:,} rows, {artifact.content[:12]}")
-    table = {
+    return {
         "dagster/column_schema": dg.TableSchema(columns=columns),
-        "dagster/row_count": rows,
-        "path": dg.MetadataValue.path(str(path)),
+        "dagster/row_count": parquet.metadata.num_rows,
+        "path": dg.MetadataValue.path(str(opened.path / file)),
     }
-    return sealed_result(artifact, {**table, **metadata})
 
 
-def image(path: Path) -> dg.MarkdownMetadataValue:
-    """A PNG as Markdown with the picture inside."""
-    return dg.MetadataValue.md(inline_image(path))
+def _pictures(plots: Mapping[str, bytes]) -> dict[str, dg.MarkdownMetadataValue]:
+    """PNGs as Markdown with the picture inside."""
+    return {
+        Path(name).stem: dg.MetadataValue.md(inline_image(Path(name).stem, content))
+        for name, content in plots.items()
+    }
 
 
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) else dg.MetadataValue.json(value)
+def _shown(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, bool | int | float | str) else dg.MetadataValue.json(value)
+        for name, value in flat(figures).items()
+    }

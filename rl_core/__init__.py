@@ -1,1 +1,5 @@
-"""The library behind Tollgate: from bars to a gated, deployed policy, without Dagster."""
+"""Tollgate's library: everything but Dagster."""
+
+import logging
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

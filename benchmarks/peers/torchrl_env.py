@@ -46,7 +46,7 @@ class SpotTorchRL(EnvBase):
     def _reset(self, tensordict: TensorDictBase | None = None, **_: object) -> TensorDictBase:
         fresh = self.fresh()
         if tensordict is not None and "_reset" in tensordict:
-            fresh = self.windows.restart(tensordict["_reset"].view(-1), self.state, fresh)
+            fresh = self.windows.auto_reset(tensordict["_reset"].view(-1), self.state, fresh)
         self.state = fresh
         never = torch.zeros(self.batch_size, dtype=torch.bool)
         observation = {"observation": observe(self.market, fresh)}

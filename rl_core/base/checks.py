@@ -1,6 +1,7 @@
 """The outcome of one check, the same for datasets and for the gate."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +22,25 @@ class Check(BaseModel):
     def verdict(self) -> str:
         """In words."""
         return "pass" if self.passed else "not enough evidence" if self.is_undecided else "FAIL"
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """A check as it is declared, beside the code that computes it."""
+
+    name: str
+    blocks: bool  # a failure stops what is built on the step
+    guards: str  # what it protects from, and what to do when it fails
+
+    def verdict(self, passed: bool, detail: str, **figures: float | int | None) -> Check:
+        """What was found, in words, with figure and threshold."""
+        return Check(
+            name=self.name,
+            passed=bool(passed),
+            is_blocking=self.blocks,
+            detail=detail,
+            figures=figures,
+        )
 
 
 def blocking(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:

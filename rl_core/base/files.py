@@ -1,17 +1,27 @@
-"""Files that are either whole or not there: hashes, atomic writes, locks."""
+"""Files that are either whole or not there: hashes, reading, atomic writes, locks.
+
+Whatever is written goes through `os.write`, `os.fsync` and `os.replace`, so that a test can stop a
+process at each of them.
+"""
 
 import fcntl
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rl_core.base.errors import TollgateError
+
+LARGEST_JSON_BYTES = 256 * 2**20
+
+
+def sha256_bytes(raw: bytes) -> str:
+    """SHA-256 of bytes, hex."""
+    return hashlib.sha256(raw).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
@@ -22,86 +32,103 @@ def sha256_file(path: Path) -> str:
 
 def sha256_json(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form, hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def sha256_text(text: str) -> str:
-    """SHA-256 of what a file with this text has, hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_bytes(json.dumps(value, sort_keys=True, allow_nan=False).encode())
 
 
 def json_text(value: Any) -> str:
-    """JSON that people can read; not-a-number is an error, for no parser knows it."""
+    """JSON that people can read; not-a-number is an error, since no parser knows it."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON that people can read."""
+    """Write JSON that people can read, into a folder that nobody reads yet."""
     path.write_text(json_text(value))
+
+
+def write_atomically(path: Path, raw: bytes) -> None:
+    """Replace a file so that a reader, or a crash, sees the old or the new one whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            left = memoryview(raw)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
 
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """Replace a JSON file so that a reader, or a crash, sees the old or the new one whole."""
-    text = json_text(value)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
+    write_atomically(path, json_text(value).encode())
+
+
+def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
+    """Content of a regular file; a pipe or a device is refused instead of waited for.
+
+    Raises:
+        TollgateError: the file is missing, is none, is too large, or may not be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise TollgateError(f"{path} must exist, was missing") from None
+    except OSError as error:
+        raise TollgateError(f"{path} must be readable, was not: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise TollgateError(f"{path} must be a file, was a folder, a pipe or a device")
+        if most_bytes is not None and found.st_size > most_bytes:
+            raise TollgateError(
+                f"{path} must have at most {most_bytes:,} bytes, was {found.st_size:,}"
+            )
+        return file.read()
+
+
+def parse_json(raw: bytes, where: Path) -> Any:
+    """Parse a JSON file's content.
+
+    Raises:
+        TollgateError: the content is not JSON, or is nested too deep.
+    """
+    try:
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise TollgateError(f"{where} must be whole JSON, was not: {reason}") from None
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        TollgateError: it is missing or is not JSON.
+        TollgateError: the file is missing or is not JSON.
     """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise TollgateError(f"{path} must exist, was missing") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TollgateError(f"{path} must be whole JSON, was not: {error}") from None
+    return parse_json(read_regular(path, LARGEST_JSON_BYTES), path)
 
 
-@contextmanager
-def new_directory(final: Path) -> Generator[Path]:
-    """Fill a temporary directory that becomes `final` only when the block ends without error.
-
-    An existing `final` is moved aside first and removed last, so that a crash leaves the old one,
-    none, or the new one, and never a mixture.
-    """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
-    try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            sync_file(file)
-        sync_directory(temporary)
-        old = temporary.with_name(f"{temporary.name}.old")
-        if final.exists():
-            final.rename(old)
-        temporary.chmod(0o755)
-        temporary.rename(final)
-        sync_directory(final.parent)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def sync_file(path: Path) -> None:
-    """Flush a file to the disk."""
-    if path.is_file():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+def sync_tree(directory: Path) -> None:
+    """Flush every file of a directory, and the directory itself, to the disk."""
+    for file in sorted(directory.iterdir()):
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    sync_directory(directory)
 
 
 def sync_directory(path: Path) -> None:
     """Flush a directory's entries to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -109,18 +136,36 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def exclusive_lock(path: Path, purpose: str) -> Generator[None]:
+def exclusive_lock(path: Path, purpose: str, *, wait: bool = False) -> Generator[None]:
     """Hold a lock file for the block; the kernel frees it if the process dies.
 
+    The file is never truncated and a link is not followed, so a lock cannot harm what it names.
+
+    Args:
+        path: of the lock file, created where it is missing.
+        purpose: what the lock is for, for the message.
+        wait: wait for whoever holds it, instead of raising.
+
     Raises:
-        TollgateError: another process holds it.
+        TollgateError: another process holds it, or the path is no plain file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        raise TollgateError(
+            f"{path} must be a lock file, was not: {error.strerror}: remove it"
+        ) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise TollgateError(f"{path} must be a lock file, was none: remove it")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise TollgateError(
                 f"{purpose} must run once at a time, was already running ({path})"
             ) from None
         yield
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,14 @@
-"""`tollgate`: the command line. Thin: it parses, calls the chain, and prints."""
+"""`tollgate`: the command line. Thin: it parses, calls the steps, and prints.
 
-from rl_core.cli.app import main
+Nothing is imported here, so that a child process ends with its parent from its first line on.
+"""
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Entry point of `tollgate` and of `python -m rl_core.cli`."""
+    from rl_core.base.processes import die_with_named_parent
+
+    die_with_named_parent()
+    from rl_core.cli.app import run
+
+    run()

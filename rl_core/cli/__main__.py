@@ -1,5 +1,5 @@
 """`python -m rl_core.cli`."""
 
-from rl_core.cli.app import main
+from rl_core.cli import main
 
 main()

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from rl_core.base import logs
 from rl_core.base.checks import Check
 from rl_core.base.errors import Interrupted, TollgateError
+from rl_core.cli import training
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
-from rl_core.cli.training import bc, ppo
-from rl_core.cli.trial import gate_trial, walk_forward
+from rl_core.cli.trial import gate_trial
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,22 +31,34 @@ training was interrupted and saved.""",
 )
 app.add_typer(models, name="models")
 
-app.command()(bc)
-app.command()(ppo)
-app.command()(walk_forward)
+training.add_to(app)
 app.command()(gate_trial)
 
 
-def main() -> None:
-    """Entry point: a user's mistake is one line on standard error and exit code 2."""
+def run() -> None:
+    """Run the command line: a user's mistake is one line on standard error and exit code 2."""
+    logs.configure()
     try:
         app()
-    except TollgateError as error:
-        print(f"tollgate: {error}", file=sys.stderr)
+    except (TollgateError, OSError) as error:
+        print(f"tollgate: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except Interrupted as interruption:
         print(f"tollgate: {interruption}", file=sys.stderr)
         raise SystemExit(128 + interruption.signum) from None
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":  # a library's own way to say: disk full
+            raise
+        print(f"tollgate: weights must be read and written, was not: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def one_line(error: TollgateError | OSError) -> str:
+    """What went wrong, in one line; of the machine's own errors with the file that they name."""
+    if isinstance(error, OSError):
+        file = f": {error.filename}" if error.filename else ""
+        return f"files must be read and written, was not: {error.strerror or error}{file}"
+    return str(error)
 
 
 @app.command()
@@ -55,13 +68,20 @@ def desks(as_json: AsJson = False) -> None:
     A desk is one YAML file in `rl_core/desks/` or in the folder that TOLLGATE_DESKS names.
     """
     from rl_core.cli import show
-    from rl_core.desk import desk_files, load_desk
+    from rl_core.desk import desk_files, read_desks
 
+    found, broken = read_desks()
+    files = desk_files()
     rows = [
-        {"desk": name, "description": load_desk(name).description, "file": str(path)}
-        for name, path in desk_files().items()
+        {"desk": desk.name, "description": desk.description, "file": str(files[desk.name])}
+        for desk in found
+    ] + [
+        {"desk": name, "description": f"BROKEN: {problem}", "file": str(files[name])}
+        for name, problem in broken.items()
     ]
     emit(rows, as_json, show.rows)
+    if broken:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -82,14 +102,14 @@ def bars(desk: Desk, as_json: AsJson = False) -> None:
     chain, 2 if the bars break the contract.
     """
     from rl_core.cli import show
+    from rl_core.desk import load_desk
     from rl_core.steps.bars import checks_of, quality_counts
-    from rl_core.steps.context import Workplace
     from rl_core.steps.source import read_source
 
-    work = Workplace.open(desk)
-    source = read_source(work.desk)
+    config = load_desk(desk)
+    source = read_source(config)
     report = source.report
-    found = checks_of(report, work.desk.quality)
+    found = checks_of(report, config.quality)
     everything, checks = report.model_dump(), [check.model_dump() for check in found]
     emit(
         (everything if as_json else quality_counts(report) | {"gaps": everything["gaps"]})
@@ -199,23 +219,22 @@ def build(
 ) -> None:
     """Build one link of the chain from those before it, as Dagster does.
 
-    Refuses to build on a link that a check stopped. Ends with the link's own checks; exit 1 if one
-    fails that stops the chain.
+    Refuses to build on a link that is stale or that a check stopped. Ends with the link's own
+    checks; exit 1 if one fails that stops the chain.
     """
     from rl_core.cli import show
-    from rl_core.cli.links import BUILDERS
-    from rl_core.steps.context import Workplace
-    from rl_core.steps.soundness import link_checks, links_before, require_sound
+    from rl_core.steps.chain import step_named
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.offline_dataset import OFFLINE_DATASET
+    from rl_core.steps.runner import build as build_step
+    from rl_core.steps.runner import verdicts
 
-    if link not in BUILDERS:
-        raise TollgateError(f"link must be one of {', '.join(BUILDERS)}, was {link}")
-    work = Workplace.open(desk)
-    require_sound(work, links_before(link))
-    artifact = BUILDERS[link](work)
-    emit(artifact.model_dump(exclude={"config"}), as_json, show.artifact)
-    if link == "offline_dataset" and not as_json:
-        show.dataset_sample(work)
-    found = link_checks(work, link)
+    step, context = step_named(link), DeskContext.open(desk)
+    opened = build_step(context, step)
+    emit(show.artifact_record(opened), as_json, show.artifact)
+    if step is OFFLINE_DATASET and not as_json:
+        show.dataset_sample(context, opened)
+    found = verdicts(context, step)
     if not as_json:
         show.checks([check.model_dump() for check in found])
     exit_if_stopped(found)
@@ -223,12 +242,13 @@ def build(
 
 @app.command()
 def validate(desk: Desk, as_json: AsJson = False) -> None:
-    """Check the offline dataset on disk; exit 1 if a blocking check fails."""
+    """Check the offline dataset on disk anew; exit 1 if a blocking check fails."""
     from rl_core.cli import show
-    from rl_core.steps.context import Workplace
-    from rl_core.steps.offline_dataset import run_checks
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.offline_dataset import OFFLINE_DATASET
+    from rl_core.steps.runner import verdicts
 
-    checks = run_checks(Workplace.open(desk))
+    checks = verdicts(DeskContext.open(desk), OFFLINE_DATASET, fresh=True)
     emit([check.model_dump() for check in checks], as_json, show.checks)
     exit_if_stopped(checks)
 
@@ -241,12 +261,11 @@ def gate(desk: Desk, as_json: AsJson = False) -> None:
     `champion`. `tollgate gate-trial` measures how often each is wrong.
     """
     from rl_core.cli import show
-    from rl_core.steps.context import Workplace
-    from rl_core.steps.prediction_validation.step import build_prediction_validation, read_report
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.prediction_validation.step import GATE, read_report
+    from rl_core.steps.runner import build as build_step
 
-    work = Workplace.open(desk)
-    build_prediction_validation(work)
-    report = read_report(work)
+    report = read_report(build_step(DeskContext.open(desk), GATE))
     emit(report.model_dump(mode="json"), as_json, show.gate)
     if not report.is_safe:
         raise typer.Exit(1)
@@ -260,10 +279,11 @@ def deploy(desk: Desk, as_json: AsJson = False) -> None:
     the gate failed or anything in the lineage was changed.
     """
     from rl_core.cli import show
-    from rl_core.steps.context import Workplace
-    from rl_core.steps.deployed_model.step import deploy as deploy_policy
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.deployed_model.deploy import deploy as deploy_policy
+    from rl_core.steps.deployed_model.step import DEPLOYED
 
-    version = deploy_policy(Workplace.open(desk))
+    version = deploy_policy(DeskContext.open(desk), DEPLOYED)
     emit(show.version_row(version), as_json, show.settings)
 
 
@@ -299,13 +319,13 @@ def predict(
     `tollgate predict --desk us_portfolio --account AAPL=0.1 --account sessions_since_order=12`
     """
     from rl_core.cli import show
-    from rl_core.serving.loaded import predict_latest
-    from rl_core.steps.context import Workplace
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.prediction import predict_latest
 
     figures = account_figures(account or [])
     shorthand = {"position": position, "days_since_trade": days_since_trade}
     figures |= {name: figure for name, figure in shorthand.items() if figure is not None}
-    answer = predict_latest(Workplace.open(desk), figures, stage)
+    answer = predict_latest(DeskContext.open(desk), figures, stage)
     emit(answer, as_json, show.prediction)
 
 
@@ -313,10 +333,10 @@ def predict(
 def summary(desk: Desk, as_json: AsJson = False) -> None:
     """Print what a desk's chain has come to, from bars to the served model."""
     from rl_core.cli import show
-    from rl_core.steps.context import Workplace
+    from rl_core.steps.context import DeskContext
     from rl_core.steps.summary import summarise_chain
 
-    emit(summarise_chain(Workplace.open(desk)), as_json, show.summary)
+    emit(summarise_chain(DeskContext.open(desk)), as_json, show.summary)
 
 
 def exit_if_stopped(found: Sequence[Check]) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rl_core.base.figures import percent
 from rl_core.judging.reports.verdict import verdict
-from rl_core.steps.context import Workplace
+from rl_core.steps.context import DeskContext, Opened
 from rl_core.store.models import Version
 
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
@@ -118,8 +118,24 @@ def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
     table(title, ["", *performance], lines)
 
 
+def artifact_record(opened: Opened[Any]) -> dict[str, Any]:
+    """A sealed artefact as JSON."""
+    seal = opened.seal
+    return {
+        "desk": seal.desk,
+        "name": seal.name,
+        "created_at": seal.created_at,
+        "identity": opened.identity,
+        "content": opened.content,
+        "files": seal.files,
+        "inputs": seal.inputs,
+        "metadata": seal.facts,
+        "timings": seal.timings,
+    }
+
+
 def artifact(sealed: Mapping[str, Any]) -> None:
-    """A sealed link."""
+    """A sealed artefact."""
     table(
         f"{sealed['name']} of {sealed['desk']}",
         ["what", "value"],
@@ -134,11 +150,11 @@ def trained(sealed: Mapping[str, Any]) -> None:
     checks(sealed["checks"])
 
 
-def dataset_sample(work: Workplace) -> None:
+def dataset_sample(context: DeskContext, opened: Opened[Any]) -> None:
     """A few rows of the offline dataset."""
     from rl_core.steps.offline_dataset import dataset_sample as sample
 
-    frame = sample(work)
+    frame = sample(context, opened)
     table("samples", list(frame.columns), frame.to_numpy().tolist())
 
 
@@ -228,6 +244,11 @@ def trials(found: Sequence[Mapping[str, Any]]) -> None:
     console.print("Sharpe ratios are annual; test: of those that a gate has judged.")
 
 
+VERSION_COLUMNS = (
+    "version", "stage", "created", "market", "bars to", "test return", "buy and hold",
+)  # fmt: skip
+
+
 def version_row(version: Version) -> dict[str, Any]:
     """A version in one line."""
     m = version.manifest
@@ -274,7 +295,8 @@ def _summary_lines(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     regime, model = result["regime_dataset"], result["model"]
     cloned, ppo = result["bc_policy"]["validation"], result["ppo_policy"]
     before, after = ppo["validation_of_clone"], ppo["validation"]
-    teacher, held = history["ensemble"]["total_return"], history["buy_and_hold"]["total_return"]
+    accounts_ = history["performance"]
+    teacher, held = (accounts_[n]["total_return"] for n in ("ensemble", "buy_and_hold"))
     shares = ", ".join(
         f"{n} {count / dataset['rows']:.1%}" for n, count in dataset["actions"].items()
     )

@@ -1,58 +1,13 @@
-"""`tollgate gate-trial` and `tollgate walk-forward`: evidence beyond one test span."""
+"""`tollgate gate-trial`: how often the gate is wrong."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rl_core.base.errors import TollgateError
-from rl_core.cli.output import AsJson, Desk, emit
-from rl_core.cli.training import Device, parse_seeds
-
-
-class Scheme(StrEnum):
-    """How folds are laid."""
-
-    EXPANDING = "expanding"
-    ROLLING = "rolling"
-    COMBINATORIAL = "combinatorial"
-
-
-def walk_forward(
-    desk: Desk,
-    scheme: Annotated[
-        Scheme | None,
-        typer.Option(
-            help="expanding: each fold trains on all bars before it; rolling: on the last ones; "
-            "combinatorial: groups are left out in every combination."
-        ),
-    ] = None,
-    folds: Annotated[
-        int | None, typer.Option(min=1, help="At most so many, from the first; all by default.")
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="42,123,456: each fold is trained with each of them.")
-    ] = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Train and test on one fold after the other: what the procedure earns out of sample.
-
-    Every fold sees only the bars up to its test span, purged and embargoed at the borders, and is
-    trained from nothing. What was done before is not done again, so an interrupted walk goes on
-    and new bars add folds. The folds' test spans are stitched together; with three seeds or more
-    the result is an interquartile mean. Example: `tollgate walk-forward --desk btc_spot --folds 2`
-    """
-    from rl_core.cli.links import walk_desk_forward
-
-    settings = {
-        "walk_forward.scheme": scheme,
-        "walk_forward.folds": folds,
-        "walk_forward.seeds": parse_seeds(None, seeds),
-    }
-    walk_desk_forward(desk, settings, device, as_json)
+from rl_core.cli.output import AsJson, emit
 
 
 def gate_trial(

@@ -8,12 +8,12 @@ from rl_core.base.strict_yaml import read_yaml
 from rl_core.desk.kinds import parse_desk
 from rl_core.kinds.settings import DeskConfig
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 PACKAGED_DESKS = Path(__file__).parents[1] / "desks"
+ENDINGS = {".yaml", ".yml"}
 
 
 def desk_files() -> dict[str, Path]:
-    """Desk name -> its YAML file.
+    """Desk name -> its YAML file, `.yaml` or `.yml`.
 
     Raises:
         TollgateError: TOLLGATE_DESKS is no folder, or two files have one name.
@@ -24,7 +24,9 @@ def desk_files() -> dict[str, Path]:
         if not folders[-1].is_dir():
             raise TollgateError(f"TOLLGATE_DESKS must be a folder, was {extra}")
     files: dict[str, Path] = {}
-    for path in [file for folder in folders for file in sorted(folder.glob("*.yaml"))]:
+    for path in [file for folder in folders for file in sorted(folder.iterdir())]:
+        if path.suffix not in ENDINGS or path.name.startswith("."):
+            continue
         if path.stem in files:
             raise TollgateError(
                 f"desk names must differ, was {path.stem} in {files[path.stem]} and {path}"
@@ -49,11 +51,13 @@ def load_desk(name: str) -> DeskConfig:
     return parse_desk(settings, str(path))
 
 
-def load_desks() -> list[DeskConfig]:
-    """Every desk."""
-    return [load_desk(name) for name in desk_files()]
-
-
-def data_root() -> Path:
-    """Where artefacts and models are kept: TOLLGATE_DATA, or `data/` of the project."""
-    return Path(os.environ.get("TOLLGATE_DATA", PROJECT_ROOT / "data"))
+def read_desks() -> tuple[list[DeskConfig], dict[str, str]]:
+    """Every desk whose file is right, and for every other one, by name, what is wrong with it."""
+    desks: list[DeskConfig] = []
+    broken: dict[str, str] = {}
+    for name in desk_files():
+        try:
+            desks.append(load_desk(name))
+        except TollgateError as error:
+            broken[name] = str(error)
+    return desks, broken

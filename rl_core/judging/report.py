@@ -6,19 +6,8 @@ from rl_core.base.checks import Check
 from rl_core.judging.metrics import PredictionMetrics
 from rl_core.judging.skill.tier import SkillReport
 from rl_core.judging.stress import RegimeFigures
+from rl_core.store.intervals import ReturnInterval
 from rl_core.trading.performance import Performance
-
-
-class ReturnInterval(BaseModel):
-    """How wide the interval beside a prediction is: so many times the bar's volatility."""
-
-    model_config = ConfigDict(frozen=True)
-
-    coverage: float  # promised
-    half_width: float  # in units of the volatility of one bar at the decision
-    volatility_floor: float  # a volatility below it counts as this much
-    rows: int  # known targets of validation and test that it was calibrated on
-    test_coverage: float | None  # found on test with a width calibrated on validation alone
 
 
 class ChampionComparison(BaseModel):

@@ -109,7 +109,7 @@ def judge_safety(evidence: Evidence, config: GateConfig) -> list[Check]:
 
 
 def _prediction_checks(evidence: Evidence, config: GateConfig) -> list[Check]:
-    names = SAFETY_CHECKS[:4]
+    names = list(SAFETY_CHECKS)[:4]
     if evidence.predictions is None:
         detail = "return heads were not trained, so there is no prediction"
         return [blocking(name, not config.require_predictions, detail) for name in names]
@@ -265,12 +265,12 @@ def _overfit_checks(train: Imitation, test: Imitation, config: GateConfig) -> li
 
 
 def _check_latency(latencies_seconds: Array, config: GateConfig) -> Check:
-    """The p99 of the quietest round: what else the machine does only ever adds."""
+    """The p99 of the quietest round, in processor time, which neighbours do not lengthen."""
     p99 = float(np.quantile(latencies_seconds, 0.99, axis=1).min()) * 1000
     return blocking(
         "inference_is_fast",
         p99 <= config.max_p99_milliseconds,
-        f"p99 of single predictions {p99:.2f} ms in the quietest of {len(latencies_seconds)} "
+        f"p99 of single answers {p99:.2f} ms of processor time in the quietest of {len(latencies_seconds)} "
         f"rounds, limit {config.max_p99_milliseconds} ms",
         p99_milliseconds=p99,
     )
@@ -279,12 +279,12 @@ def _check_latency(latencies_seconds: Array, config: GateConfig) -> Check:
 def measure_latencies(
     call: Callable[[], object], rounds: int = 5, repeats: int = 200, warm_up: int = 20
 ) -> Array:
-    """Seconds of each call, (rounds, repeats), after some that are not counted."""
+    """Seconds of processor time of each call, (rounds, repeats), after some not counted."""
     for _ in range(warm_up):
         call()
     seconds = np.empty((rounds, repeats))
     for i in np.ndindex(seconds.shape):
-        started = time.perf_counter()
+        started = time.process_time()
         call()
-        seconds[i] = time.perf_counter() - started
+        seconds[i] = time.process_time() - started
     return seconds

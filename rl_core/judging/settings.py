@@ -1,41 +1,43 @@
 """Configuration of the gate: what each check is called, and where it draws the line."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from rl_core.base.units import length_ns
 
-SAFETY_CHECKS = (  # may a version be served at all?
-    "predictions_are_finite",
-    "predictions_are_within_100_percent",
-    "predictions_are_alive",
-    "predictions_vary_across_states",
-    "actions_have_not_collapsed",
-    "no_regime_is_degenerate",
-    "behaviour_is_near_training",
-    "heads_were_trained",
-    "clone_imitates_the_teacher",
-    "no_overfit_in_loss",
-    "no_overfit_in_accuracy",
-    "inference_is_fast",
-    "backtest_equals_environment",
-    "lineage_is_complete",
-)
-FORECAST_CHECKS = (
-    "forecast_ranks_returns",
-    "forecast_beats_zero",
-    "forecast_beats_train_mean",
-    "forecast_is_calibrated",
-)
-TRADING_CHECKS = (
-    "beats_the_teacher",
-    "beats_the_benchmarks",
-    "holds_against_the_champion",
-    "sharpe_survives_deflation",
-    "selection_is_not_overfit",
-)
-SKILL_CHECKS = FORECAST_CHECKS + TRADING_CHECKS  # has it shown that it deserves to decide?
+# check -> what it guards, and what to do; may a version be served at all?
+SAFETY_CHECKS: Mapping[str, str] = {
+    "predictions_are_finite": "NaN or infinity in an answer: train again, and see the guard's log.",
+    "predictions_are_within_100_percent": "Forecasts that no market pays: the heads are too loud.",
+    "predictions_are_alive": "Return heads that were never trained or hardly move.",
+    "predictions_vary_across_states": "One and the same forecast whatever the state.",
+    "actions_have_not_collapsed": "A policy that takes one action nearly always.",
+    "no_regime_is_degenerate": "A policy that takes one action always in some kind of market.",
+    "behaviour_is_near_training": "Actions on test unlike those in training: drift or leakage.",
+    "heads_were_trained": "Return heads that are where they were initialised.",
+    "clone_imitates_the_teacher": "A clone no better than the commonest action.",
+    "no_overfit_in_loss": "Imitation that is far worse on test than on train.",
+    "no_overfit_in_accuracy": "Imitation that is far worse on test than on train.",
+    "inference_is_fast": "An answer that takes too much processor time.",
+    "backtest_equals_environment": "Two accounts of the same orders that differ: a fault.",
+    "lineage_is_complete": "A policy whose way back to its bars is broken.",
+}
+FORECAST_CHECKS: Mapping[str, str] = {
+    "forecast_ranks_returns": "Forecasts that do not order returns better than chance.",
+    "forecast_beats_zero": "Forecasts worse than forecasting nothing.",
+    "forecast_beats_train_mean": "Forecasts worse than the training mean.",
+    "forecast_is_calibrated": "Forecasts too loud or too faint by far.",
+}
+TRADING_CHECKS: Mapping[str, str] = {
+    "beats_the_teacher": "An agent that adds nothing to the rules it learned from.",
+    "beats_the_benchmarks": "An agent that adds nothing to holding.",
+    "holds_against_the_champion": "A challenger that is worse than what is served.",
+    "sharpe_survives_deflation": "A Sharpe ratio that so many trials reach by luck.",
+    "selection_is_not_overfit": "A candidate that was picked for its luck.",
+}
+SKILL_CHECKS = {**FORECAST_CHECKS, **TRADING_CHECKS}  # has it shown that it deserves to decide?
 
 INTEGRITY_CHECKS = (  # without them nothing else that the gate says means anything
     "predictions_are_finite",
@@ -44,6 +46,7 @@ INTEGRITY_CHECKS = (  # without them nothing else that the gate says means anyth
 )
 
 Severity = Literal["block", "warn"]
+DEFAULT_SEVERITY: Mapping[str, Severity] = {"inference_is_fast": "warn"}  # the others block
 
 
 class SkillConfig(BaseModel):
@@ -115,7 +118,9 @@ class GateConfig(BaseModel):
     )
     max_loss_gap: float = Field(default=0.2, gt=0, description="imitation loss, test - train")
     max_accuracy_gap: float = Field(default=0.10, gt=0, le=1, description="train - test")
-    max_p99_milliseconds: float = Field(default=10.0, gt=0, description="of one prediction")
+    max_p99_milliseconds: float = Field(
+        default=10.0, gt=0, description="processor time of one answer"
+    )
     max_account_error: float = Field(
         default=1e-6, gt=0, description="environment against backtest, relative, on equity"
     )
@@ -132,7 +137,7 @@ class GateConfig(BaseModel):
     def _names_checks(cls, severity: dict[str, Severity]) -> dict[str, Severity]:
         if unknown := set(severity) - {*SAFETY_CHECKS, *SKILL_CHECKS}:
             raise ValueError(
-                f"severity must name checks of the gate ({', '.join(SAFETY_CHECKS + SKILL_CHECKS)})"
+                f"severity must name checks of the gate ({', '.join([*SAFETY_CHECKS, *SKILL_CHECKS])})"
                 f", was {', '.join(sorted(unknown))}"
             )
         if kept := [name for name in INTEGRITY_CHECKS if severity.get(name) == "warn"]:
@@ -141,7 +146,7 @@ class GateConfig(BaseModel):
 
     def blocks(self, check: str) -> bool:
         """Does a check's failure keep a version from its tier?"""
-        return self.severity.get(check, "block") == "block"
+        return self.severity.get(check, DEFAULT_SEVERITY.get(check, "block")) == "block"
 
 
 class WalkForwardConfig(BaseModel):

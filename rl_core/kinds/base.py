@@ -81,8 +81,13 @@ class DeskKind(Protocol):
         ...
 
     @property
-    def episodes_go_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """May an episode of training go on beyond a rollout?"""
+        ...
+
+    @property
+    def mean_bar_ns(self) -> int:
+        """Mean time from bar to bar while the market is open, nanoseconds."""
         ...
 
     @property
@@ -135,11 +140,13 @@ class DeskKind(Protocol):
         """Where a policy is trained: windows or episodes that start at the kept bars."""
         ...
 
-    def crowd(self, stocks: int) -> dict[str, int]:
+    def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """What a training's memory holds for each of several stocks: fields of `ProblemSize`."""
         ...
 
-    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+    def independent_spans(
+        self, market: PreparedMarket, span: tuple[int, int]
+    ) -> Sequence[tuple[int, int]]:
         """First and last bars of the stretches in which accounts hardly depend on earlier ones."""
         ...
 

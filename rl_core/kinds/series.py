@@ -10,7 +10,7 @@ from rl_core.kinds.base import threshold_rule
 from rl_core.kinds.settings import SeriesDesk
 from rl_core.market.bars import nanoseconds
 from rl_core.market.rolls import CONTRACT
-from rl_core.offline.validation import series_prices
+from rl_core.offline.prices import series_prices
 from rl_core.trading.accounts import ACTIONS
 
 
@@ -35,9 +35,14 @@ class SeriesKind:
         """How much of the account an order moves."""
         return True
 
-    def crowd(self, stocks: int) -> dict[str, int]:
+    def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """There is one instrument only."""
         return {}
+
+    @property
+    def mean_bar_ns(self) -> int:
+        """The length of a bar."""
+        return self.desk.bars.interval_ns
 
     @property
     def preparation(self) -> PreparationConfig:

@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.errors import validated
 from rl_core.base.units import length_ns
@@ -32,9 +32,22 @@ class RetrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cron: str = Field(default="0 6 * * 1", pattern=r"^[0-9*,/-]+( [0-9*,/A-Za-z-]+){4}$")
+    cron: str = Field(default="0 6 * * 1", description="minute hour day month weekday")
     timezone: str = "UTC"
     is_enabled: bool = True
+
+    @field_validator("cron")
+    @classmethod
+    def _is_a_cron_line(cls, cron: str) -> str:
+        from croniter import croniter  # the library behind Dagster's schedules
+
+        if len(cron.split()) != 5 or not croniter.is_valid(cron):
+            raise ValueError(f"cron must be five fields such as 0 6 * * 1, was {cron!r}")
+        try:  # a day that never comes, such as 30 February
+            croniter(cron).get_next()
+        except ValueError:
+            raise ValueError(f"cron must name a time that comes, was {cron!r}") from None
+        return cron
 
     @model_validator(mode="after")
     def _timezone_exists(self) -> Self:
@@ -43,6 +56,16 @@ class RetrainConfig(BaseModel):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
         return self
+
+
+# what Dagster takes for an owner
+Owner = Annotated[
+    str,
+    Field(
+        pattern=r"^(team:[A-Za-z0-9._ -]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$",
+        description="an e-mail address, or team:name",
+    ),
+]
 
 
 class CashConfig(BaseModel):
@@ -58,15 +81,9 @@ class DeskConfig(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # what every link of one chain must agree on: what a bar is, what is known of it, what it costs
-    shared_sections: ClassVar[tuple[str, ...]] = (
-        "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "account", "dataset",
-        "environment",
-    )  # fmt: skip
-
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    description: str = ""
-    owners: tuple[str, ...] = ("team:quant",)
+    description: str = Field(default="", max_length=2000)
+    owners: tuple[Owner, ...] = ("team:quant",)
     bars: SourceConfig
     quality: QualityConfig = QualityConfig()
     sentiment: SentimentConfig = SentimentConfig()

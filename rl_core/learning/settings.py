@@ -1,6 +1,7 @@
 """Configuration of the learners."""
 
 import math
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import (
@@ -225,3 +226,20 @@ class WindowConfig(BaseModel):
     reward_scale: float = Field(
         default=100.0, gt=0, description="100: reward in percent log growth"
     )
+
+
+class Verbosity(StrEnum):
+    """How much a training says."""
+
+    QUIET = "quiet"  # one line an iteration
+    NORMAL = "normal"  # with bars for rollout, policy and critic in a terminal
+    VERBOSE = "verbose"  # with statistics of rollout and advantages
+
+
+VramPreset = Literal["high", "low"]
+
+
+PRESETS: dict[VramPreset, dict[str, int]] = {
+    "high": {"num_envs": 65_536, "rollout_steps": 512, "num_minibatches": 512},
+    "low": {"num_envs": 2_048, "rollout_steps": 128, "num_minibatches": 64},
+}

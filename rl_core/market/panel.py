@@ -107,3 +107,12 @@ def listing(close: Array, delisted_after_sessions: int) -> Listing:
         leaves=was_listed & ~is_listed,
         price=np.where(last >= 0, price, 1.0),
     )
+
+
+@dataclass(frozen=True)
+class RawPanel:
+    """A panel on its calendar, and where each price stands in the file."""
+
+    panel: Panel
+    rows: NDArray[np.int64]  # (T, S) line of a CSV, else the row counted from 0; -1 without a price
+    was_newest_first: bool

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.market.panel import Listing, Panel, date_of, listing
-from rl_core.market.panel_readers import RawPanel
+from rl_core.market.panel import Listing, Panel, RawPanel, date_of, listing
 from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityReport
 from rl_core.market.rolling import row_medians, trailing_sum
 from rl_core.market.sessions import session_days

@@ -3,7 +3,6 @@
 Shapes: T sessions, S stocks.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,10 @@ from numpy.typing import NDArray
 from rl_core.base.errors import TollgateError
 from rl_core.base.units import NS_PER_DAY
 from rl_core.market.bars import LARGEST_FLOAT32, describe_rows, nanoseconds
-from rl_core.market.panel import FEWEST_STOCKS, FIRST_DAY_NS, MOST_STOCKS, Panel, date_of
+from rl_core.market.panel import FEWEST_STOCKS, FIRST_DAY_NS, MOST_STOCKS, Panel, RawPanel, date_of
 from rl_core.market.readers import Rows, parse_names, parse_numbers, parse_timestamps, read_table
 from rl_core.market.sessions import session_days
 from rl_core.market.settings import MEASURES, OPTIONAL_MEASURES, PanelConfig
-
-
-@dataclass(frozen=True)
-class RawPanel:
-    """A panel on its calendar, and where each price stands in the file."""
-
-    panel: Panel
-    rows: NDArray[np.int64]  # (T, S) line of a CSV, else the row counted from 0; -1 without a price
-    was_newest_first: bool
 
 
 def read_panel(config: PanelConfig, root: Path) -> RawPanel:

@@ -23,7 +23,10 @@ class SourceConfig(BaseModel):
     format: Literal["csv", "parquet", "duckdb"] | None = Field(
         default=None, description="by the file's ending when left out"
     )
-    symbol: str = Field(min_length=1, description="name of the instrument, or of the universe")
+    symbol: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/:=^&+-]{0,63}$",
+        description="name of the instrument, or of the universe",
+    )
     interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")
     columns: dict[str, str] = Field(
         default_factory=dict, description="contract name -> name in the file, where they differ"

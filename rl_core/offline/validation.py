@@ -13,24 +13,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.base.checks import Check
+from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.units import length_ns
 from rl_core.features.prepare import PreparedMarket
 from rl_core.market.bars import describe_rows
-from rl_core.market.rolls import CONTRACT, continuous_prices
+from rl_core.market.rolls import continuous_prices
 from rl_core.market.settings import Split
 from rl_core.offline.settings import DatasetConfig
 
-CHECK_NAMES = {  # name -> is it blocking?
-    "targets_are_not_infinite": False,
-    "unknown_targets_are_few": False,
-    "known_targets_are_within_100_percent": True,
-    "targets_vary": False,
-    "moments_match_the_bars": False,
-    "targets_agree_with_prices_in_sql": True,
-    "no_feature_sees_the_future": True,
-    "no_label_reaches_another_split": True,
-}
+DATASET_CHECKS = (
+    CheckSpec("targets_are_not_infinite", False, "Infinite returns: a price of 0 in the bars."),
+    CheckSpec("unknown_targets_are_few", False, "Holes in the bars: many rows teach no return."),
+    CheckSpec(
+        "known_targets_are_within_100_percent", True, "Returns beyond 100%: splits or bad prints."
+    ),
+    CheckSpec("targets_vary", False, "Targets that are all alike: a feed that stood still."),
+    CheckSpec("moments_match_the_bars", False, "Targets unlike the bars' own returns."),
+    CheckSpec(
+        "targets_agree_with_prices_in_sql", True, "Targets that a second way does not find again."
+    ),
+    CheckSpec("no_feature_sees_the_future", True, "Look-ahead: a feature that later bars change."),
+    CheckSpec(
+        "no_label_reaches_another_split", True, "Labels of one split that end in another one."
+    ),
+)
+_SPECS = {spec.name: spec for spec in DATASET_CHECKS}
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def known_columns(market: PreparedMarket) -> NDArray[np.float32]:
 def validate_dataset(
     dataset_path: Path, bars_path: Path, config: DatasetConfig, source: MarketSource
 ) -> list[Check]:
-    """Run every check of CHECK_NAMES, in that order."""
+    """Run every check of DATASET_CHECKS, in that order."""
     dataset, market = pd.read_parquet(dataset_path), source.until(source.bars["timestamp"].max())
     targets = dataset[[f"return_{horizon}" for horizon in config.horizons]].to_numpy(np.float64)
     return [
@@ -107,9 +114,7 @@ def overlapping_rows(
 
 
 def _check(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
-    return Check(
-        name=name, passed=passed, is_blocking=CHECK_NAMES[name], detail=detail, figures=figures
-    )
+    return _SPECS[name].verdict(passed, detail, **figures)
 
 
 def check_infinity(targets: NDArray[np.float64]) -> Check:
@@ -166,35 +171,6 @@ def check_moments(
     detail = f"largest difference {worst:.4f} sd, limit {config.max_moment_error}"
     figure = worst if np.isfinite(worst) else None
     return _check("moments_match_the_bars", passed, detail, worst=figure)
-
-
-def series_prices(*, has_contracts: bool) -> str:
-    """SQL: the moment of each bar, the time by which horizons count, its close and contract."""
-    return f"""
-        SELECT epoch_us(timestamp::TIMESTAMPTZ) AS moment, moment AS time, close,
-               {CONTRACT if has_contracts else "NULL"} AS contract
-        FROM read_parquet($bars)
-    """
-
-
-def panel_prices(delisted_after_sessions: int, interval_ns: int) -> str:
-    """The same of a panel: its equal-weight index, and sessions as time."""
-    return f"""
-        SELECT epoch_us(min(timestamp)::TIMESTAMPTZ) AS moment,
-               session * {interval_ns // 1000} AS time,
-               exp(sum(ln(1 + coalesce(avg(move), 0))) OVER (ORDER BY session)) AS close,
-               NULL AS contract
-        FROM (
-            SELECT timestamp, session, CASE
-                WHEN place - lag(place) OVER stock <= {delisted_after_sessions}
-                THEN close / lag(close) OVER stock - 1 END AS move
-            FROM (
-                SELECT *, dense_rank() OVER (ORDER BY session) AS place FROM read_parquet($bars)
-            )
-            WINDOW stock AS (PARTITION BY symbol ORDER BY session)
-        )
-        GROUP BY session
-    """
 
 
 _SQL = """

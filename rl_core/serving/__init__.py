@@ -1,1 +1,1 @@
-"""Serving: one decision from a deployed policy and the latest bars."""
+"""Serving: a deployed model that answers; light to import, since a service is started often."""

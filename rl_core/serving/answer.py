@@ -1,5 +1,6 @@
 """One decision of a policy at the close of the latest bar."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rl_core.base.errors import TollgateError
+from rl_core.base.figures import flat
 from rl_core.features.regimes import VOLATILITY_REGIMES
 from rl_core.learning.models.actor_critic import PREDICTED_RETURN_LIMIT, Heads
 from rl_core.learning.models.hybrid_action import most_likely_action
@@ -34,8 +37,7 @@ def decide_state(
 
     Returns:
         `action`, `strength` in [0, 1] (0 for HOLD, None where orders have none), `probabilities`
-        by action,
-        `predicted_return_<horizon>` as fractions or None, for every horizon of the desk and for 1h
+        by action, `predicted_return_<horizon>` as fractions or None, for every horizon of the desk and for 1h
         and 24h, with `predicted_return_<horizon>_interval` (low, high) beside each, `reasons` for
         each None, and with a risk head `risk`, the probabilities of low,
         normal and high volatility to come.
@@ -63,7 +65,7 @@ def decide_state(
         reasons[key] = (
             f"this desk has no {horizon} horizon: it predicts {', '.join(policy.spec.horizons)}"
         )
-    return {
+    found = {
         "action": name,
         "strength": None if heads.strength is None else 0.0 if name == "HOLD" else strength,
         "probabilities": dict(zip(policy.spec.actions, probabilities, strict=True)),
@@ -71,6 +73,20 @@ def decide_state(
         **risk_probabilities(heads),
         "reasons": reasons,
     }
+    require_finite_answer(found)
+    return found
+
+
+def require_finite_answer(found: Mapping[str, Any]) -> None:
+    """Refuse to hand out numbers that are none.
+
+    Raises:
+        TollgateError: names the first field that is NaN or infinite.
+    """
+    for name, value in flat(found).items():
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(each, float) and not math.isfinite(each) for each in numbers):
+            raise TollgateError(f"a model must answer finite numbers, was {value} in {name}")
 
 
 def interval(value: float, half_width: float) -> list[float]:

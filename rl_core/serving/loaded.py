@@ -1,122 +1,117 @@
-"""A prediction from the deployed model and the desk's latest bars."""
+"""A deployed model, verified and loaded once, that answers many times.
+
+Nothing here reads a source of bars or trains or judges: whoever asks brings the bars.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from rl_core.base.errors import TollgateError, validated
-from rl_core.desk import PROJECT_ROOT, DeskConfig, parse_desk
+from rl_core.desk import parse_desk
 from rl_core.features.prepare import PreparedMarket
-from rl_core.features.sentiment import read_sentiment
-from rl_core.judging.report import ReturnInterval
+from rl_core.kinds.base import DeskKind
 from rl_core.kinds.registry import kind_of
+from rl_core.kinds.settings import DeskConfig
 from rl_core.learning.models.policy_file import Policy, load_policy
-from rl_core.learning.policy_walk import decide
+from rl_core.learning.policy_walk import memory_before, memory_starts
 from rl_core.serving.answer import decide_state
-from rl_core.steps.context import Workplace
-from rl_core.steps.source import read_source
-from rl_core.store.models import Stage, Version
+from rl_core.store.intervals import ReturnInterval
+from rl_core.store.models import Version
+
+CPU = torch.device("cpu")
 
 
-def predict_latest(
-    work: Workplace, account: Mapping[str, float], stage: str | None
-) -> dict[str, Any]:
-    """Decide at the close of the latest bar of the desk's source.
+@dataclass(frozen=True)
+class LoadedModel:
+    """A policy with the settings that it is served with."""
 
-    Features are computed with the settings and thresholds that the model was trained with.
+    policy: Policy
+    desk: DeskConfig  # the serving slice of its settings; everything else is at its default
+    intervals: Mapping[str, ReturnInterval]  # by horizon
+    memory_bars: int | None  # of a recurrent policy
 
-    Raises:
-        TollgateError: no such stage or model, or a model that is not what was deployed.
-    """
-    chosen = stage or work.store.current_stage()
-    if chosen not in get_args(Stage):
-        raise TollgateError(f"stage must be one of {', '.join(get_args(Stage))}, was {chosen}")
-    version = work.store.served(chosen)
-    policy = load_policy(version.directory)
-    trained = trained_desk(version)
-    for setting in ("symbol", "interval"):
-        then, now = getattr(trained.bars, setting), getattr(work.desk.bars, setting)
-        if then != now:
+    @classmethod
+    def of_version(cls, version: Version) -> LoadedModel:
+        """Verify a version and load it.
+
+        Raises:
+            TollgateError: a file was changed, a weight is not finite, or a setting is unknown.
+        """
+        manifest = version.manifest
+        where = f"settings of {manifest.version}"
+        desk = parse_desk(manifest.serving, where)
+        policy = load_policy(version.folder, kind_of(desk).state.names)
+        intervals = {
+            horizon: validated(ReturnInterval, each, f"intervals of {manifest.version}")
+            for horizon, each in manifest.intervals.items()
+        }
+        return cls(policy, desk, intervals, memory_of(version, policy))
+
+    @cached_property
+    def kind(self) -> DeskKind:
+        """What the desk's kind knows."""
+        return kind_of(self.desk)
+
+    def prepare(self, bars: pd.DataFrame, sentiment: pd.DataFrame | None) -> PreparedMarket:
+        """Compute what the policy sees, with the settings and thresholds of its training.
+
+        Raises:
+            TollgateError: too few bars for one complete state.
+        """
+        market = self.kind.prepare(bars, sentiment, self.policy.spec.thresholds)
+        if market.first_bar >= len(market.bars):
             raise TollgateError(
-                f"a model must be asked about the bars it was trained on, was trained on {setting} "
-                f"{then} and the desk now has {now}"
+                f"bars must outlast the indicators' warm-up, was {len(market.bars)} bars"
             )
-    now = pd.Timestamp.now(tz="UTC")
-    source = read_source(work.desk).checked()
-    sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
-    kind = kind_of(trained)
-    market = kind.prepare(
-        closed_bars(source, work.desk.bars.interval_ns, now), sentiment, policy.spec.thresholds
-    )
-    bars = market.bars
-    if market.first_bar >= len(bars):
-        raise TollgateError(f"bars must outlast the indicators' warm-up, was {len(bars)} bars")
-    state = np.concatenate([market.features[-1], kind.account_state(market, account)])
-    decision = decide_state(
-        policy, state, recent_memory(policy, market, trained), half_widths(version, market)
-    )
-    opened = bars["timestamp"].iloc[-1]
-    closed = opened + pd.Timedelta(work.desk.bars.interval_ns, "ns")
-    return {
-        "desk": work.desk.name,
-        "symbol": work.desk.bars.symbol,
-        "is_simulated": work.desk.bars.is_simulated,
-        "version": version.manifest.version,
-        "stage": chosen,
-        "timestamp": str(opened),
-        "hours_since_close": round((now - closed).total_seconds() / 3600, 2),
-        kind.price_name: float(bars["close"].iloc[-1]),
-        **decision,
-        **kind.decision_details(market, account, decision["action"], decision["strength"] or 0.0),
-    }
+        return market
+
+    def answer(self, market: PreparedMarket, account: Mapping[str, float]) -> dict[str, Any]:
+        """Decide at the close of the last bar.
+
+        Args:
+            market: as `prepare` gives it.
+            account: figures of the one who asks; nothing but cash where they are left out.
+
+        Returns:
+            As `decide_state`, and what the decision means on this kind of desk.
+
+        Raises:
+            TollgateError: an account that cannot be, or an answer that is not finite.
+        """
+        state = np.concatenate([market.features[-1], self.kind.account_state(market, account)])
+        decision = decide_state(self.policy, state, self._memory(market), self._half_widths(market))
+        details = self.kind.decision_details(
+            market, account, decision["action"], decision["strength"] or 0.0
+        )
+        return {**decision, **details}
+
+    def _memory(self, market: PreparedMarket) -> torch.Tensor | None:
+        if not self.policy.model.is_recurrent:
+            return None
+        starts = memory_starts(market.ns, self.kind.mean_bar_ns, self.memory_bars)
+        environment = self.kind.environment(market, CPU, torch.float64)
+        bar = len(market.bars) - 1
+        return memory_before(self.policy.model, environment, bar, market.first_bar, starts)
+
+    def _half_widths(self, market: PreparedMarket) -> dict[str, float]:
+        """Half the width of each horizon's interval at the last bar, as a fraction."""
+        volatility = float(np.nan_to_num(market.indicators.volatility[-1]))
+        return {
+            horizon: each.half_width * max(volatility, each.volatility_floor)
+            for horizon, each in self.intervals.items()
+        }
 
 
-def half_widths(version: Version, market: PreparedMarket) -> dict[str, float]:
-    """Half the width of each horizon's interval at the latest bar, as a fraction."""
-    volatility = float(np.nan_to_num(market.indicators.volatility[-1]))
-    where = f"intervals of {version.manifest.version}"
-    intervals = {
-        horizon: validated(ReturnInterval, each, where)
-        for horizon, each in version.manifest.intervals.items()
-    }
-    return {
-        horizon: each.half_width * max(volatility, each.volatility_floor)
-        for horizon, each in intervals.items()
-    }
-
-
-def recent_memory(
-    policy: Policy, market: PreparedMarket, trained: DeskConfig
-) -> torch.Tensor | None:
-    """What a recurrent policy remembers of the bars before the latest one.
-
-    It trades the last bars, as many as it saw at a time in training, on an account of its own; None
-    for a policy without memory.
-    """
-    last = len(market.bars) - 2
-    if not policy.model.is_recurrent or last < market.first_bar:
+def memory_of(version: Version, policy: Policy) -> int | None:
+    """How many bars a deployed policy remembers; schema 1 kept that in the training's settings."""
+    if not policy.model.is_recurrent:
         return None
-    first = max(market.first_bar, last - trained.ppo.rollout_steps + 1)
-    environment = kind_of(trained).environment(market, torch.device("cpu"), torch.float64)
-    return decide(policy.model, environment, [(first, last)]).memory
-
-
-def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:
-    """Bars without those that are still open.
-
-    Raises:
-        TollgateError: none has closed.
-    """
-    closed = bars[bars["timestamp"] + pd.Timedelta(interval_ns, "ns") <= now]
-    if closed.empty:
-        raise TollgateError(f"bars must have closed, was none by {now:%Y-%m-%d %H:%M}")
-    return closed
-
-
-def trained_desk(version: Version) -> DeskConfig:
-    """The settings that a version was trained with."""
-    where = f"settings of {version.manifest.version}"
-    return parse_desk(version.manifest.config, where)
+    return policy.spec.memory_bars or version.manifest.memory_bars

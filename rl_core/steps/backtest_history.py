@@ -1,25 +1,31 @@
-"""backtest_history: what the ensemble decided at every bar, and what came of it."""
+"""backtest_history: what the teacher decided at every bar, and what came of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from rl_core.base.checks import Check
+from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import write_json
 from rl_core.desk import DeskConfig
 from rl_core.features.prepare import PreparedMarket
-from rl_core.kinds.records import decision_records
 from rl_core.kinds.registry import kind_of
 from rl_core.market.bars import describe_rows
 from rl_core.market.settings import Split
 from rl_core.market.splits import split_bars
-from rl_core.steps import CHAIN
-from rl_core.steps.context import THRESHOLDS, Workplace
-from rl_core.store.artifacts import Artifact
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.reading import THRESHOLDS, read_bars, read_sentiment
+from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.step import Facts, Step
+from rl_core.teacher.vote import Vote
 from rl_core.trading.performance import Performance
 
+TABLE = "history.parquet"
 BOOKKEEPING_ERROR = 1e-9  # relative
 
 
@@ -111,32 +117,91 @@ def trading_span(
     return slice(low, high)
 
 
-def build_backtest_history(work: Workplace) -> Artifact:
-    """Run the ensemble over all bars and seal its decisions."""
-    inputs = work.inputs("bars")
-    backtest = run_backtest(work.desk, work.read_bars(), work.read_sentiment())
-    metadata = {
-        "decisions": len(backtest.records),
-        "first_bar": backtest.market.first_bar,
-        **{name: p.model_dump() for name, p in backtest.performance.items()},
-    }
-    with work.lake.build("backtest_history", inputs, work.desk.resolved(), metadata) as directory:
-        backtest.records.to_parquet(directory / "history.parquet", index=False)
-        write_json(directory / THRESHOLDS, backtest.market.thresholds.model_dump())
-    return work.lake.load("backtest_history")
+class HistoryFacts(Facts):
+    """How the teacher's account did beside its benchmarks."""
+
+    decisions: int
+    first_bar: int  # with a complete state
+    performance: dict[str, Performance]  # of `ensemble`, `buy_and_hold` and other benchmarks
 
 
-def run_checks(work: Workplace) -> list[Check]:
+def build(task: Task) -> HistoryFacts:
+    """Let the teacher trade all bars and write its decisions down."""
+    bars = task.input(BARS)
+    backtest = run_backtest(task.context.desk, read_bars(bars), read_sentiment(bars))
+    backtest.records.to_parquet(task.directory / TABLE, index=False)
+    write_json(task.directory / THRESHOLDS, backtest.market.thresholds.model_dump())
+    return HistoryFacts(
+        decisions=len(backtest.records),
+        first_bar=backtest.market.first_bar,
+        performance=backtest.performance,
+    )
+
+
+def judge(context: DeskContext, history: Opened[HistoryFacts]) -> list[Check]:
     """The books balance: equity is cash and holdings, and only fills and costs change cash."""
-    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
-    marked = work.kind.book_errors(history)
+    marked = context.kind.book_errors(history.read_frame(TABLE))
     rows = np.flatnonzero(marked > BOOKKEEPING_ERROR)
+    detail = f"differs in {describe_rows(rows)}" if len(rows) else "holds at every decision"
     return [
-        Check(
-            name="equity_is_cash_and_holdings",
-            passed=not len(rows),
-            is_blocking=CHAIN["backtest_history"]["equity_is_cash_and_holdings"],
-            detail=f"differs in {describe_rows(rows)}" if len(rows) else "holds at every decision",
-            figures={"largest_error": float(marked.max())},
+        HISTORY.verdict(
+            "equity_is_cash_and_holdings", not len(rows), detail,
+            largest_error=float(marked.max()),
         )
-    ]
+    ]  # fmt: skip
+
+
+HISTORY = Step(
+    name="backtest_history",
+    about="""One row per decision of the rule-based teacher.
+
+Every analyst's action, strength, weight and reason; the vote; the account at the decision; the fill
+at the next open with its costs. The figures compare it with buy and hold.""",
+    facts=HistoryFacts,
+    build=build,
+    needs=(BARS,),
+    reads=(*MARKET, *ACCOUNT, "ensemble"),
+    checks=(
+        CheckSpec(
+            "equity_is_cash_and_holdings", True,
+            "Accounts that do not add up: a fault of the engine, never of the data.",
+        ),
+    ),
+    judge=judge,
+    table=TABLE,
+    technologies=("parquet", "numba"),
+)  # fmt: skip
+
+
+def decision_records(
+    bars: pd.DataFrame, vote: Vote, account: Mapping[str, NDArray[Any]], regime: np.ndarray
+) -> pd.DataFrame:
+    """Table of decisions.
+
+    Columns: `timestamp`, `close`, `regime`; `<analyst>_action`, `_strength`, `_weight`, `_reason`;
+    the vote's `action` and `strength`; then what the account says.
+
+    Args:
+        bars: (B,) that were decided at.
+        vote: the decisions.
+        account: (B,) columns: the account at each decision, and what came of the decision.
+        regime: (B,).
+    """
+    columns: dict[str, object] = {
+        "timestamp": bars["timestamp"],
+        "close": bars["close"],
+        "regime": regime,
+    }
+    for name, signal in vote.signals.items():
+        columns[f"{name}_action"] = signal.action
+        columns[f"{name}_strength"] = signal.strength
+        columns[f"{name}_weight"] = np.full(len(bars), vote.weights[name])
+        columns[f"{name}_reason"] = pd.Categorical.from_codes(
+            signal.reason, dtype=pd.CategoricalDtype(list(signal.reasons))
+        )
+    columns |= {
+        "action": vote.action,
+        "strength": vote.strength,
+        **account,
+    }
+    return pd.DataFrame(columns)

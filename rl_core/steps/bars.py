@@ -2,43 +2,77 @@
 
 import pandas as pd
 
-from rl_core.base.checks import Check
+from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import validated
-from rl_core.base.files import read_json, write_json
-from rl_core.desk import PROJECT_ROOT
+from rl_core.base.files import write_json
+from rl_core.base.paths import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
 from rl_core.market.quality import QualityReport
 from rl_core.market.settings import QualityConfig
-from rl_core.steps import CHAIN
-from rl_core.steps.context import BARS, SENTIMENT, Workplace
+from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.source import read_source
-from rl_core.store.artifacts import Artifact
+from rl_core.steps.step import Facts, Step
 
-QUALITY = "quality.json"
+TABLE, SENTIMENT, QUALITY = "bars.parquet", "sentiment.parquet", "quality.json"
 
 
-def build_bars(work: Workplace) -> Artifact:
-    """Read, check and seal the bars, and the sentiment that was published beside them.
+class BarsFacts(Facts):
+    """How many bars there are, and how many of them are odd."""
+
+    rows: int
+    start: str
+    end: str
+    symbol: str
+    is_simulated: bool
+    sentiment_rows: int
+    was_newest_first: bool
+    gaps: int
+    missing_bars: int
+    off_grid_rows: int
+    duplicate_rows: int
+    unsorted_rows: int
+    ohlc_contradiction_rows: int
+    zero_volume_rows: int
+    stale_rows: int
+    dead_rows: int
+    jump_rows: int
+    unit_error_rows: int
+    outside_session_rows: int
+    rolls: int
+    bad_roll_rows: int
+    mean_health: float
+    stocks: int
+    missing_prices: int
+    stocks_that_left: int
+    split_rows: int
+
+
+def build(task: Task) -> BarsFacts:
+    """Read and check the bars, and the sentiment that was published beside them.
 
     Raises:
         TollgateError: they break the contract; nothing is written.
     """
-    source = read_source(work.desk)
+    desk = task.context.desk
+    source = read_source(desk)
     bars, report = source.checked(), source.report
-    sentiment = read_sentiment(work.desk.sentiment, PROJECT_ROOT)
-    metadata = quality_counts(report) | {
-        "rows": bars["timestamp"].nunique(),
-        "symbol": work.desk.bars.symbol,
-        "is_simulated": work.desk.bars.is_simulated,
-        "sentiment_rows": 0 if sentiment is None else len(sentiment),
-    }
-    with work.lake.build("bars", {}, work.desk.resolved(), metadata) as directory:
-        bars.to_parquet(directory / BARS, index=False)
-        if sentiment is not None:
-            sentiment.to_parquet(directory / SENTIMENT, index=False)
-        write_json(directory / QUALITY, report.model_dump())
-    return work.lake.load("bars")
+    sentiment = read_sentiment(desk.sentiment, PROJECT_ROOT)
+    bars.to_parquet(task.directory / TABLE, index=False)
+    if sentiment is not None:
+        sentiment.to_parquet(task.directory / SENTIMENT, index=False)
+    write_json(task.directory / QUALITY, report.model_dump())
+    counts = quality_counts(report)
+    del counts["named"]
+    return BarsFacts.model_validate(
+        counts
+        | {
+            "rows": bars["timestamp"].nunique(),
+            "symbol": desk.bars.symbol,
+            "is_simulated": desk.bars.is_simulated,
+            "sentiment_rows": 0 if sentiment is None else len(sentiment),
+        }
+    )
 
 
 def quality_counts(report: QualityReport) -> dict[str, object]:
@@ -57,11 +91,14 @@ ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
 }
 
 
-def run_checks(work: Workplace) -> list[Check]:
+def quality_of(bars: Opened[BarsFacts]) -> QualityReport:
+    """The quality report that was sealed with the bars."""
+    return validated(QualityReport, bars.read_json(QUALITY), f"{QUALITY} of bars")
+
+
+def judge(context: DeskContext, bars: Opened[BarsFacts]) -> list[Check]:
     """Warn of a source that meets the contract and is still not good, or stop it."""
-    work.lake.load("bars")
-    path = work.lake.path("bars", QUALITY)
-    return checks_of(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
+    return checks_of(quality_of(bars), context.desk.quality)
 
 
 MOST_NAMED = 5
@@ -99,13 +136,6 @@ def caveats(report: QualityReport, limits: QualityConfig) -> list[str]:
     return said if is_fair else [*said, f"Survivorship: {who}."]
 
 
-def read_caveats(work: Workplace) -> list[str]:
-    """The same of the sealed bars."""
-    work.lake.load("bars")
-    path = work.lake.path("bars", QUALITY)
-    return caveats(validated(QualityReport, read_json(path), str(path)), work.desk.quality)
-
-
 def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
     """The verdicts on a quality report; what was found is named with its rows."""
     share = report.missing_bars / (report.rows + report.missing_bars)
@@ -130,12 +160,37 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
         verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
     verdicts["universe_is_not_of_survivors"] = survivors_verdict(report)
     return [
-        Check(
-            name=name,
-            passed=passed,
-            is_blocking=CHAIN["bars"][name],
-            detail=detail,
-            figures=figures,
-        )
+        BARS.verdict(name, passed, detail, **figures)
         for name, (passed, detail, figures) in verdicts.items()
     ]
+
+
+BARS = Step(
+    name="bars",
+    about="""Bars of the desk's instrument, held to the bar contract.
+
+`timestamp` is a bar's opening time, UTC. A defect stops the chain with its row numbers, and so do
+prices in two units and impossible rolls; gaps, stale, zero-volume and jumping bars stand in the
+quality report.""",
+    facts=BarsFacts,
+    build=build,
+    reads=("kind", "bars", "quality", "sentiment"),
+    ignores=("quality.max_missing_share", "quality.min_mean_health", "sentiment.max_age_hours"),
+    checks=(
+        CheckSpec("few_bars_are_missing", False, "Holes in the source: look for a better one."),
+        CheckSpec(
+            "bars_are_healthy", False, "Stale, dead or jumping bars: see the quality report."
+        ),
+        CheckSpec("prices_have_one_unit", True, "Prices off by a power of ten: mend their rows."),
+        CheckSpec("the_feed_never_died", False, "Bars without volume or change: a dead feed."),
+        CheckSpec("rolls_are_plausible", True, "Changes of contract as no exchange makes them."),
+        CheckSpec("prices_are_adjusted", True, "Unadjusted splits: mend or name known moves."),
+        CheckSpec(
+            "universe_is_not_of_survivors", False, "A universe chosen afterwards flatters results."
+        ),
+    ),
+    judge=judge,
+    judged_by=("quality",),
+    table=TABLE,
+    technologies=("parquet", "pandas"),
+)

@@ -1,117 +1,212 @@
-"""A desk at work: its settings, its lake and its model store, and what several links read."""
+"""A desk at work: its settings, and what of it is kept."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Generic
 
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import read_json
-from rl_core.desk import DeskConfig, data_root, load_desk
-from rl_core.features.prepare import PreparedMarket
-from rl_core.features.regimes import RegimeThresholds
-from rl_core.kinds.registry import DeskKind, kind_of
-from rl_core.store.artifacts import Artifact, Lake
+from rl_core.base.paths import data_root
+from rl_core.base.settings import first_differing_section, slice_settings
+from rl_core.desk import DeskConfig, load_desk
+from rl_core.kinds.registry import kind_of
+from rl_core.steps.step import F, Step
+from rl_core.store.artifacts import Artifact, ArtifactStore, SealedArtifact
+from rl_core.store.migrations import migrate_settings
 from rl_core.store.models import ModelStore
 from rl_core.store.trials import TrialLedger
 
-BARS, SENTIMENT = "bars.parquet", "sentiment.parquet"
-THRESHOLDS = "thresholds.json"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rl_core.kinds.base import DeskKind
+    from rl_core.steps.options import BuildOptions
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """Where one desk's chain reads and writes."""
+class Opened(Generic[F]):
+    """An artefact of one identity, with its figures typed."""
 
-    desk: DeskConfig
-    lake: Lake
-    store: ModelStore
+    artifact: SealedArtifact
+    facts: F
 
     @property
+    def seal(self) -> Artifact:
+        """What its seal says."""
+        return self.artifact.seal
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that makes it what it is."""
+        return self.artifact.identity
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over its files: the data version."""
+        return self.artifact.content
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.artifact.path
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes, hashed as read."""
+        return self.artifact.read(name)
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file's value."""
+        return self.artifact.read_json(name)
+
+    def read_frame(self, name: str) -> pd.DataFrame:
+        """A Parquet file's table."""
+        return self.artifact.read_frame(name)
+
+
+@dataclass(frozen=True)
+class DeskContext:
+    """Where one desk's chain reads and writes.
+
+    Attributes:
+        desk: the settings, with what a command line replaced.
+        root: the data folder.
+        overrides: dotted setting -> value that a command line replaced; None was cleared.
+    """
+
+    desk: DeskConfig
+    root: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, desk: str | DeskConfig, root: Path | None = None) -> DeskContext:
+        """The context of a desk by name or settings; in the data folder unless told otherwise."""
+        config = load_desk(desk) if isinstance(desk, str) else desk
+        return cls(config, root or data_root())
+
+    def with_overrides(
+        self, settings: Mapping[str, Any], cleared: Sequence[str] = ()
+    ) -> DeskContext:
+        """The same desk with some settings replaced, dotted path -> value; None is left out.
+
+        Raises:
+            TollgateError: the settings that result are wrong.
+        """
+        given = {name: value for name, value in settings.items() if value is not None}
+        return replace(
+            self,
+            desk=self.desk.with_settings(given, cleared),
+            overrides={**self.overrides, **dict.fromkeys(cleared), **given},
+        )
+
+    @cached_property
     def kind(self) -> DeskKind:
         """What the desk's kind knows."""
         return kind_of(self.desk)
 
-    @property
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """The desk's lake."""
+        return ArtifactStore(self.root, self.desk.name)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        """The desk's deployed versions."""
+        return ModelStore(self.root, self.desk.name)
+
+    @cached_property
     def trials(self) -> TrialLedger:
         """What was ever trained for the desk."""
-        return TrialLedger(self.lake.directory.parents[1], self.desk.name)
+        return TrialLedger(self.root, self.desk.name)
 
-    @classmethod
-    def open(cls, desk: str | DeskConfig, root: Path | None = None) -> "Workplace":
-        """By the desk's name or its settings; `root` is the data folder unless told otherwise."""
-        config = load_desk(desk) if isinstance(desk, str) else desk
-        folder = root or data_root()
-        return cls(config, Lake(folder, config.name), ModelStore(folder, config.name))
-
-    def inputs(self, *names: str) -> dict[str, Artifact]:
-        """Verified artefacts that were built with the settings which the desk has now.
+    def open_artifact(self, step: Step[F], identity: str | None = None) -> Opened[F]:
+        """The artefact of a step: the current one, or that of an identity.
 
         Raises:
-            TollgateError: one is missing, was changed, or is of other settings.
+            TollgateError: it was never built, or was changed.
         """
-        found = {name: self.lake.load(name) for name in names}
-        for artifact in found.values():
-            self.require_same_settings(artifact)
-        return found
+        sealed = self.artifacts.open(step.name, identity)
+        where = f"seal of {step.name} {sealed.identity[:12]}"
+        return Opened(sealed, validated(step.facts, sealed.seal.facts, where))
 
-    def require_same_settings(self, artifact: Artifact) -> None:
-        """Refuse an artefact of other market settings than the desk's.
+    def input_of(self, opened: Opened[Any], step: Step[F]) -> Opened[F]:
+        """The very artefact of a step that another one was made from.
 
         Raises:
-            TollgateError: names the first setting that differs.
+            TollgateError: it was made from none, or that is gone or was changed.
         """
-        now = self.desk.resolved()
-        for section in self.desk.shared_sections:
-            if difference := first_difference(artifact.config.get(section), now[section], section):
+        inputs = opened.seal.inputs
+        if step.name not in inputs:
+            raise TollgateError(f"{opened.seal.name} must be made from {step.name}, was without")
+        return self.open_artifact(step, inputs[step.name])
+
+    def slice_of(self, step: Step[Any]) -> dict[str, Any]:
+        """The settings that a step reads."""
+        return slice_settings(self.desk.resolved(), step.reads, step.ignores)
+
+    def inputs_of(self, step: Step[Any]) -> dict[str, Opened[Any]]:
+        """What a step is to be made from: current, of the desk's settings, and of one chain.
+
+        Raises:
+            TollgateError: an input is missing, of other settings, or made from something that was
+                built again since.
+        """
+        for ancestor in step.ancestors:
+            self.require_fresh(ancestor)
+        return {need.name: self.open_artifact(need) for need in step.needs}
+
+    def require_fresh(self, step: Step[Any]) -> None:
+        """Refuse an artefact that is not what the desk would build now.
+
+        Settings that a command line replaced when it was built are no difference.
+
+        Raises:
+            TollgateError: names the first setting that differs, or the input that was built again.
+        """
+        opened = self.artifacts.open(step.name)
+        artifact = opened.seal
+        found = migrate_settings(artifact.settings, artifact.schema_number, str(opened.path))
+        if difference := first_differing_section(found, self._expected(step, artifact)):
+            raise TollgateError(
+                f"{step.name} of desk {self.desk.name} must be built with the desk's settings, "
+                f"was built with other {difference}: build {step.name} again"
+            )
+        for need in step.needs:
+            then, now = artifact.inputs.get(need.name), self.artifacts.current(need.name)
+            if then != now:
                 raise TollgateError(
-                    f"{artifact.name} of desk {self.desk.name} must be built with the desk's "
-                    f"settings, was built with other {difference}: build {artifact.name} again"
+                    f"{step.name} of desk {self.desk.name} must be made from the {need.name} that "
+                    f"is there, was made from {(then or 'none')[:12]} and now there is "
+                    f"{now[:12]}: build {step.name} again"
                 )
 
-    def read_bars(self) -> pd.DataFrame:
-        """The sealed bars."""
-        self.lake.load("bars")
-        return pd.read_parquet(self.lake.path("bars", BARS))
-
-    def read_sentiment(self) -> pd.DataFrame | None:
-        """The sentiment that was sealed with the bars, if the desk has a source."""
-        self.lake.load("bars")
-        path = self.lake.path("bars", SENTIMENT)
-        return pd.read_parquet(path) if path.is_file() else None
-
-    def read_thresholds(self, name: str) -> RegimeThresholds:
-        """The regime thresholds, fitted on the training span, that an artefact carries."""
-        self.lake.load(name)
-        path = self.lake.path(name, THRESHOLDS)
-        return validated(RegimeThresholds, read_json(path), str(path))
-
-    def read_market(self, thresholds: RegimeThresholds) -> PreparedMarket:
-        """The sealed bars, prepared."""
-        return self.kind.prepare(self.read_bars(), self.read_sentiment(), thresholds)
-
-    def read_dataset(self, name: str) -> pd.DataFrame:
-        """`offline_dataset` or `regime_dataset`.
-
-        Raises:
-            TollgateError: it was built by an earlier version.
-        """
-        self.lake.load(name)
-        dataset = pd.read_parquet(self.lake.path(name, "dataset.parquet"))
-        if "clock" not in dataset:
-            raise TollgateError(
-                f"{name} of desk {self.desk.name} must have a column clock, was built before there "
-                "was one: build offline_dataset and what follows again"
-            )
-        return dataset
+    def _expected(self, step: Step[Any], artifact: Artifact) -> dict[str, Any]:
+        """The step's slice of the desk as it is now, with what was replaced when it was built."""
+        replaced = {n: v for n, v in artifact.overrides.items() if v is not None}
+        cleared = [name for name, value in artifact.overrides.items() if value is None]
+        try:
+            desk = self.desk.with_settings(replaced, cleared)
+        except TollgateError:  # the desk has changed so much that they no longer fit together
+            desk = self.desk
+        return slice_settings(desk.resolved(), step.reads, step.ignores)
 
 
-def first_difference(then: Any, now: Any, name: str) -> str | None:
-    """Dotted name of the first setting in which two values differ, with both values."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for key in sorted({*then, *now}):
-            if found := first_difference(then.get(key), now.get(key), f"{name}.{key}"):
-                return found
-        return None
-    return None if then == now else f"{name} ({then}, now {now})"
+@dataclass(frozen=True)
+class Task:
+    """One artefact to be built."""
+
+    context: DeskContext
+    step: Step[Any]
+    inputs: Mapping[str, Opened[Any]]
+    directory: Path  # to be filled
+    options: BuildOptions
+    timings: dict[str, float]  # may be filled: figures that are no part of the identity
+    afterwards: list[Callable[[], None]] = field(
+        default_factory=list
+    )  # once the chain stands on it
+
+    def input(self, step: Step[F]) -> Opened[F]:
+        """An input of the task."""
+        return self.inputs[step.name]

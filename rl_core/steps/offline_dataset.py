@@ -6,45 +6,60 @@ from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import write_json
 from rl_core.market.splits import split_bars
-from rl_core.offline.dataset import (
-    action_distribution,
-    build_dataset,
-    export_npz,
-    state_names,
+from rl_core.offline.dataset import action_distribution, build_dataset, export_npz, state_names
+from rl_core.offline.validation import DATASET_CHECKS, MarketSource, validate_dataset
+from rl_core.steps.backtest_history import HISTORY
+from rl_core.steps.backtest_history import TABLE as HISTORY_TABLE
+from rl_core.steps.bars import BARS
+from rl_core.steps.bars import TABLE as BARS_TABLE
+from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.reading import (
+    DATASET,
+    THRESHOLDS,
+    read_bars,
+    read_dataset,
+    read_market,
+    read_sentiment,
+    read_thresholds,
 )
-from rl_core.offline.validation import MarketSource, validate_dataset
-from rl_core.steps.context import BARS, THRESHOLDS, Workplace
-from rl_core.store.artifacts import Artifact
+from rl_core.steps.sections import MARKET
+from rl_core.steps.step import Facts, Step
 
 SAMPLED_FEATURES = 4
 
 
-def build_offline_dataset(work: Workplace) -> Artifact:
-    """Assemble and seal the dataset."""
-    desk, lake = work.desk, work.lake
-    inputs = work.inputs("bars", "backtest_history")
-    thresholds = work.read_thresholds("backtest_history")
-    market = work.read_market(thresholds)
-    history = pd.read_parquet(lake.path("backtest_history", "history.parquet"))
+class DatasetFacts(Facts):
+    """How many rows there are of each kind."""
+
+    rows: int
+    actions: dict[str, int]
+    splits: dict[str, int]
+    unknown_targets: dict[str, int]  # by horizon
+
+
+def build(task: Task) -> DatasetFacts:
+    """Assemble the dataset."""
+    context = task.context
+    desk, history = context.desk, task.input(HISTORY)
+    thresholds = read_thresholds(history)
+    market = read_market(context, task.input(BARS), thresholds)
     dataset = build_dataset(
-        market, split_bars(market.horizon_ns, desk.splits), history, work.kind.state,
-        work.kind.decision_columns, desk.dataset,
+        market, split_bars(market.horizon_ns, desk.splits), history.read_frame(HISTORY_TABLE),
+        context.kind.state, context.kind.decision_columns, desk.dataset,
     )  # fmt: skip
     require_rows(dataset, market.first_bar)
-    metadata = {
-        "rows": len(dataset),
-        "actions": action_distribution(dataset["action"], work.kind.actions),
-        "splits": dataset["split"].value_counts().to_dict(),
-        "unknown_targets": {
+    dataset.to_parquet(task.directory / DATASET, index=False)
+    write_json(task.directory / THRESHOLDS, thresholds.model_dump())
+    export_npz(dataset, desk.dataset.horizons, task.directory / "dataset.npz")
+    return DatasetFacts(
+        rows=len(dataset),
+        actions=action_distribution(dataset["action"], context.kind.actions),
+        splits=dataset["split"].value_counts().to_dict(),
+        unknown_targets={
             horizon: int(dataset[f"return_{horizon}"].isna().sum())
             for horizon in desk.dataset.horizons
         },
-    }
-    with lake.build("offline_dataset", inputs, desk.resolved(), metadata) as directory:
-        dataset.to_parquet(directory / "dataset.parquet", index=False)
-        write_json(directory / THRESHOLDS, thresholds.model_dump())
-        export_npz(dataset, desk.dataset.horizons, directory / "dataset.npz")
-    return lake.load("offline_dataset")
+    )
 
 
 def require_rows(dataset: pd.DataFrame, warm_up: int) -> None:
@@ -62,33 +77,53 @@ def require_rows(dataset: pd.DataFrame, warm_up: int) -> None:
             )
 
 
-def run_checks(work: Workplace) -> list[Check]:
-    """Validate the dataset as it lies on disk, whatever its seal says."""
-    work.lake.seal("offline_dataset")
-    kind, sealed = work.kind, work.read_bars()
-    thresholds = work.read_thresholds("backtest_history")
+def judge(context: DeskContext, dataset: Opened[DatasetFacts]) -> list[Check]:
+    """Validate the dataset against the bars that it was made from."""
+    history, bars = context.input_of(dataset, HISTORY), context.input_of(dataset, BARS)
+    kind, sealed = context.kind, read_bars(bars)
+    thresholds = read_thresholds(history)
     source = MarketSource(
         sealed,
-        work.read_sentiment(),
-        work.desk.bars.interval_ns,
+        read_sentiment(bars),
+        context.desk.bars.interval_ns,
         lambda bars, sentiment: kind.prepare(bars, sentiment, thresholds),
         kind.state.market_names,
         kind.prices_sql(sealed),
     )
     return validate_dataset(
-        work.lake.path("offline_dataset", "dataset.parquet"),
-        work.lake.path("bars", BARS),
-        work.desk.dataset,
-        source,
+        dataset.path / DATASET, bars.path / BARS_TABLE, context.desk.dataset, source
     )
 
 
-def dataset_sample(work: Workplace, rows: int = 5) -> pd.DataFrame:
+def dataset_sample(
+    context: DeskContext, opened: Opened[DatasetFacts], rows: int = 5
+) -> pd.DataFrame:
     """Some rows across the dataset, a few columns of each."""
-    dataset = work.read_dataset("offline_dataset")
-    targets = [f"return_{horizon}" for horizon in work.desk.dataset.horizons]
+    dataset = read_dataset(opened)
+    targets = [f"return_{horizon}" for horizon in context.desk.dataset.horizons]
     step = max(len(dataset) // rows, 1)
     names = state_names(dataset)
     features = names[:: max(len(names) // SAMPLED_FEATURES, 1)][:SAMPLED_FEATURES]
     columns = ["timestamp", *features, "action", "strength", *targets, "split"]
     return dataset.iloc[::step][:rows][columns]
+
+
+OFFLINE_DATASET = Step(
+    name="offline_dataset",
+    about="""States, decisions and return targets: what a learner gets to see.
+
+Features, action, strength and the return after each horizon, looked up by timestamp; unknown is
+NaN. Chronological splits with a purge. Also exported as `.npz`.""",
+    facts=DatasetFacts,
+    build=build,
+    needs=(BARS, HISTORY),
+    reads=(*MARKET, "dataset"),
+    ignores=(
+        "dataset.max_unknown_share", "dataset.max_moment_error", "dataset.lookahead_probes",
+    ),
+    checks=DATASET_CHECKS,
+    judge=judge,
+    judged_by=("dataset",),
+    table=DATASET,
+    technologies=("parquet", "numpy"),
+)  # fmt: skip

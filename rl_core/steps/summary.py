@@ -2,42 +2,35 @@
 
 from typing import Any
 
-from rl_core.steps.context import Workplace
-from rl_core.steps.prediction_validation.step import read_report
+from rl_core.steps.context import DeskContext
+from rl_core.steps.prediction_validation.step import GATE, read_report
 
 
-def summarise_chain(work: Workplace) -> dict[str, Any]:
-    """Figures of every link, from its verified artefact.
+def summarise_chain(context: DeskContext) -> dict[str, Any]:
+    """Figures of every step, from its verified artefact.
 
     Raises:
-        TollgateError: a link was not built, or was changed since.
+        TollgateError: a step was not built, or was changed since.
     """
-    names = (
-        "bars",
-        "backtest_history",
-        "offline_dataset",
-        "regime_dataset",
-        "bc_policy",
-        "ppo_policy",
-    )
-    figures: dict[str, Any] = {}
-    for name in names:
-        artifact = work.lake.load(name)
-        figures[name] = {**artifact.metadata, **artifact.timings}
-    report = read_report(work)
-    version = work.store.served("shadow")
+    opened = {step.name: context.open_artifact(step) for step in GATE.ancestors}
+    gate = context.open_artifact(GATE)
+    version = context.models.served("shadow")
+    lineage = context.artifacts.lineage(gate.artifact)
     return {
-        "desk": work.desk.name,
-        "market": work.desk.bars.market_name,
-        **figures,
-        "gate": report.model_dump(mode="json"),
+        "desk": context.desk.name,
+        "market": context.desk.bars.market_name,
+        **{
+            name: {**each.facts.model_dump(mode="json"), **each.seal.timings}
+            for name, each in opened.items()
+        },
+        "gate": read_report(gate).model_dump(mode="json"),
         "model": {
             "version": version.manifest.version,
             "stage": version.manifest.stage,
             "directory": str(version.directory),
             "is_of_this_chain": all(
                 version.manifest.lineage[name].identity == artifact.identity
-                for name, artifact in work.lake.lineage("prediction_validation").items()
+                for name, artifact in lineage.items()
             ),
         },
     }

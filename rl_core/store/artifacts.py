@@ -1,169 +1,260 @@
-"""The lake: one directory per link of the chain, sealed with hashes and with what it was made from.
+"""The lake: the artefacts of one desk, by step and identity.
 
-    data/lake/<desk>/<name>/   the link's files
-                   artifact.json   their SHA-256, the content hash, the inputs' identities
+    data/lake/<desk>/<step>/<identity>/   the step's files, seal.json
+                            <identity>.verdicts.json   what its checks found
+                            current.json   the identity that the desk's chain stands on
 
-Reading verifies. A directory that was changed after it was sealed is neither read nor replaced:
-it is evidence, and only a person removes it. A seal names the identity of each input, which covers
-the input's files, settings and figures, so that nothing upstream can be changed unnoticed.
+An artefact never changes. Building a step again adds one and moves the pointer, so that nothing
+that a model was made from is lost, and a reader never finds a gap. A seal names the identity of
+each input, which covers the input's files, settings, code and figures, so that nothing upstream can
+be changed unnoticed.
 """
 
-import shutil
+import io
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rl_core.base.code import code_fingerprint
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import (
-    exclusive_lock,
-    new_directory,
-    read_json,
-    sha256_file,
-    sha256_json,
-    write_json,
+from rl_core.base.files import exclusive_lock, sha256_json
+from rl_core.store.documents import read_document, write_document
+from rl_core.store.sealed import (
+    SealedFolder,
+    draft_folder,
+    hash_files,
+    open_sealed,
+    remove_leftovers,
+    seal,
 )
 
-SEAL = "artifact.json"
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEAL, CURRENT, VERDICTS = "seal.json", "current.json", ".verdicts.json"
+SCHEMA = 2  # of seals; 1 had no number, and one folder a step
+NAME_LENGTH = 16  # of an identity, as a folder's name
+EARLIER_SEAL = "artifact.json"  # of schema 1
 
 
 class Artifact(BaseModel):
-    """A sealed link of the chain."""
+    """What a seal says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    schema_number: int
     desk: str
-    name: str
+    name: str  # of the step
     created_at: str
     files: dict[str, str]  # name -> SHA-256
-    content: str  # SHA-256 over the files: the data version
-    inputs: dict[str, str]  # name of the input -> its identity
-    config: dict[str, Any]  # the desk's settings when it was built
-    metadata: dict[str, Any]  # figures for people
+    inputs: dict[str, str]  # name of each input -> its identity
+    settings: dict[str, Any]  # the slice that the step read
+    overrides: dict[str, Any]  # settings that a command line replaced, dotted -> value
+    code: str  # fingerprint of the sources that made it
+    facts: dict[str, Any]  # figures for people
     timings: dict[str, float]  # figures that differ from run to run
 
     @property
+    def content(self) -> str:
+        """SHA-256 over the files: the data version."""
+        return sha256_json(self.files)
+
+    @property
     def identity(self) -> str:
-        """SHA-256 over all that makes it what it is: files, inputs, settings and figures."""
+        """SHA-256 over all that makes it what it is: files, inputs, settings, code and figures."""
         return sha256_json(self.model_dump(exclude={"created_at", "timings"}))
 
 
-class Lake:
+@dataclass(frozen=True)
+class SealedArtifact:
+    """An artefact of one identity; its files are verified as they are read."""
+
+    seal: Artifact
+    identity: str
+    folder: SealedFolder
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over the files: the data version."""
+        return self.seal.content
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.folder.path
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes, hashed as read."""
+        return self.folder.read(name)
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file's value."""
+        return self.folder.read_json(name)
+
+    def read_frame(self, name: str) -> "pd.DataFrame":
+        """A Parquet file's table."""
+        import pandas as pd
+
+        return pd.read_parquet(io.BytesIO(self.read(name)))
+
+    def has(self, name: str) -> bool:
+        """True if a file of that name was sealed."""
+        return name in self.folder.files
+
+
+@dataclass
+class Draft:
+    """An artefact that is being made."""
+
+    directory: Path
+    inputs: Mapping[str, str]
+    settings: dict[str, Any]
+    overrides: dict[str, Any]
+    facts: dict[str, Any]
+    timings: dict[str, float]
+
+
+class ArtifactStore:
     """The artefacts of one desk."""
 
     def __init__(self, root: Path, desk: str) -> None:
         self.desk = desk
         self.directory = root / "lake" / desk
 
-    def path(self, name: str, file: str) -> Path:
-        """Where a file of an artefact lies; it is not looked at."""
-        return self.directory / name / file
+    def has(self, step: str) -> bool:
+        """True if the desk's chain has an artefact of that step."""
+        return (self.directory / step / CURRENT).is_file()
 
-    def has(self, name: str) -> bool:
-        """Was an artefact of that name ever sealed here?"""
-        return self.path(name, SEAL).is_file()
-
-    def seal(self, name: str) -> Artifact:
-        """The seal alone, without verifying the files behind it.
+    def current(self, step: str) -> str:
+        """Identity of the artefact that the chain stands on.
 
         Raises:
-            TollgateError: the artefact was never built, or its seal is broken.
+            TollgateError: the step was never built, or the pointer is broken.
         """
-        path = self.path(name, SEAL)
-        if not path.parent.is_dir():
-            raise TollgateError(
-                f"{name} of desk {self.desk} must be built first, was not ({path.parent})"
-            )
-        return validated(Artifact, read_json(path), str(path))
+        folder = self.directory / step
+        if not (folder / CURRENT).exists():
+            earlier = (folder / EARLIER_SEAL).exists()
+            how = "was built by an earlier version, in another layout" if earlier else "was not"
+            raise TollgateError(f"{step} of desk {self.desk} must be built first, {how} ({folder})")
+        body = read_document(folder / CURRENT)
+        return str(body["identity"])
 
-    def load(self, name: str) -> Artifact:
-        """The seal, after every file behind it was verified.
+    def open(self, step: str, identity: str | None = None) -> SealedArtifact:
+        """The artefact of an identity, or the current one; its seal is verified.
 
         Raises:
-            TollgateError: a file is missing, was added or was changed.
+            TollgateError: there is none, or its seal was changed.
         """
-        artifact, folder = self.seal(name), self.directory / name
-        found = {path.name: sha256_file(path) for path in folder.iterdir() if path.name != SEAL}
-        changed = sorted(
-            file
-            for file in {**artifact.files, **found}
-            if artifact.files.get(file) != found.get(file)
-        )
-        if changed or artifact.content != sha256_json(artifact.files):
+        wanted = identity or self.current(step)
+        path = self._path(step, wanted)
+        if not path.is_dir():
             raise TollgateError(
-                f"{folder} must be as it was sealed, was changed since "
-                f"({', '.join(changed) or SEAL}): delete {folder} and build it again"
+                f"{step} of desk {self.desk} must still have its artefact {wanted[:12]}, was gone "
+                f"({path}): build {step} again"
             )
-        return artifact
+        folder = open_sealed(path, SEAL)
+        found = validated(Artifact, folder.body, str(path / SEAL))
+        if (found.identity, found.desk, found.name) != (wanted, self.desk, step):
+            raise TollgateError(
+                f"{path} must be {step} {wanted[:12]} of desk {self.desk}, was {found.name} "
+                f"{found.identity[:12]} of {found.desk}: delete it and build {step} again"
+            )
+        return SealedArtifact(found, wanted, folder)
 
     @contextmanager
-    def build(
-        self,
-        name: str,
-        inputs: Mapping[str, Artifact],
-        config: Mapping[str, Any],
-        metadata: dict[str, Any],
-        timings: dict[str, float] | None = None,
-    ) -> Generator[Path]:
-        """Fill a new directory; seal it and swap it in when the block ends without error.
-
-        Args:
-            name: of the artefact.
-            inputs: artefacts it is made from.
-            config: the desk's settings.
-            metadata: may be filled inside the block.
-            timings: likewise; figures that are not part of the identity.
-        """
-        final = self.directory / name
-        purpose = f"building {name} of desk {self.desk}"
-        with exclusive_lock(self.directory / f".{name}.lock", purpose):
-            if final.exists():
-                self.load(name)  # refuses to bury evidence
-            self._remove_leftovers(name)
-            with new_directory(final) as directory:
-                yield directory
-                files = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
-                artifact = Artifact(
-                    desk=self.desk,
-                    name=name,
-                    created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                    files=files,
-                    content=sha256_json(files),
-                    inputs={input_name: each.identity for input_name, each in inputs.items()},
-                    config=dict(config),
-                    metadata=metadata,
-                    timings=timings or {},
-                )
-                write_json(directory / SEAL, artifact.model_dump())
-
-    def _remove_leftovers(self, name: str) -> None:
-        """What a killed build left behind; the lock says that none is under way."""
-        for leftover in self.directory.glob(f".{name}.*"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-
-    def lineage(self, name: str) -> dict[str, Artifact]:
-        """An artefact and all it was made from, each verified once.
+    def draft(self, step: str) -> Generator[Draft]:
+        """Make an artefact in the block, one process at a time; `keep` seals it.
 
         Raises:
-            TollgateError: a file or a seal was changed, or an input was built again since.
+            TollgateError: another process is building this step.
         """
-        artifacts: dict[str, Artifact] = {}
-        waiting = [name]
+        folder = self.directory / step
+        with exclusive_lock(
+            self.directory / f".{step}.lock", f"building {step} of desk {self.desk}"
+        ):
+            remove_leftovers(folder)
+            with draft_folder(folder) as directory:
+                yield Draft(directory, {}, {}, {}, {}, {})
+
+    def keep(self, step: str, draft: Draft) -> SealedArtifact:
+        """Seal a draft under its identity; the pointer does not move yet.
+
+        What was made before, to the last bit, is kept as it is.
+        """
+        artifact = Artifact(
+            schema_number=SCHEMA,
+            desk=self.desk,
+            name=step,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            files=hash_files(draft.directory),
+            inputs=dict(draft.inputs),
+            settings=draft.settings,
+            overrides=draft.overrides,
+            code=code_fingerprint(),
+            facts=draft.facts,
+            timings=draft.timings,
+        )
+        final = self._path(step, artifact.identity)
+        if final.exists():
+            self.open(step, artifact.identity).folder.verify()
+        else:
+            seal(draft.directory, final, SEAL, artifact.model_dump())
+        return self.open(step, artifact.identity)
+
+    def point(self, artifact: SealedArtifact) -> None:
+        """Let the chain stand on an artefact."""
+        write_document(
+            self.directory / artifact.seal.name / CURRENT,
+            {
+                "identity": artifact.identity,
+                "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+
+    def identities(self, step: str) -> list[str]:
+        """Identities of every artefact of a step, oldest first; unreadable ones are left out."""
+        found: list[tuple[str, str]] = []
+        for path in sorted((self.directory / step).glob(f"[0-9a-f]*/{SEAL}")):
+            try:
+                artifact = validated(Artifact, open_sealed(path.parent, SEAL).body, str(path))
+            except TollgateError:
+                continue
+            found.append((artifact.created_at, artifact.identity))
+        return [identity for _, identity in sorted(found)]
+
+    def lineage(self, artifact: SealedArtifact) -> dict[str, SealedArtifact]:
+        """An artefact and all that it was made from, by step, every file verified.
+
+        Raises:
+            TollgateError: a file or a seal was changed or is gone, or two inputs were made from
+                different artefacts of one step.
+        """
+        found: dict[str, SealedArtifact] = {}
+        waiting = [artifact]
         while waiting:
-            current = waiting.pop()
-            if current not in artifacts:
-                artifacts[current] = self.load(current)
-                waiting += artifacts[current].inputs
-        for artifact in artifacts.values():
-            for input_name, expected in artifact.inputs.items():
-                if artifacts[input_name].identity != expected:
+            each = waiting.pop()
+            name = each.seal.name
+            if name in found:
+                if found[name].identity != each.identity:
                     raise TollgateError(
-                        f"{artifact.name} of desk {self.desk} must be made from the {input_name} "
-                        f"that is there, was made from {expected[:12]} and now there is "
-                        f"{artifacts[input_name].identity[:12]}: build {artifact.name} again"
+                        f"{artifact.seal.name} of desk {self.desk} must be made from one {name}, "
+                        f"was made from {found[name].identity[:12]} and {each.identity[:12]}: "
+                        "build what lies between again"
                     )
-        return dict(sorted(artifacts.items()))
+                continue
+            each.folder.verify()
+            found[name] = each
+            waiting += [self.open(step, identity) for step, identity in each.seal.inputs.items()]
+        return dict(sorted(found.items()))
+
+    def verdicts_path(self, artifact: SealedArtifact) -> Path:
+        """Where the verdicts of an artefact's checks are sealed."""
+        return artifact.path.with_name(artifact.path.name + VERDICTS)
+
+    def _path(self, step: str, identity: str) -> Path:
+        return self.directory / step / identity[:NAME_LENGTH]

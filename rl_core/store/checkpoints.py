@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, found by step and hash, never by a file's time.
+"""Checkpoints: sealed folders of one training, found by step and hash, never by a file's time.
 
 <folder>/checkpoint_<step>/         state.safetensors  checkpoint.json
 <folder>/model_interrupted_<time>/  the same
@@ -6,48 +6,43 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from rl_core.base.errors import TollgateError
+from rl_core.store.sealed import draft_folder, open_sealed, remove_leftovers, seal
 
-from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import new_directory, read_json, sha256_file, sha256_json, write_json
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STATE, FACTS = "state.safetensors", "checkpoint.json"
 PATTERNS = ("checkpoint_*/", "model_interrupted_*/")
 KEPT = 3  # of those that were due
 
 
-class Checkpoint(BaseModel):
+@dataclass(frozen=True)
+class Checkpoint:
     """A training's state at the end of an iteration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     step: int  # environment steps
-    state_sha256: str
     facts: dict[str, Any]
-    facts_sha256: str
 
 
 def save_checkpoint(
-    folder: Path, name: str, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]
+    folder: Path, name: str, step: int, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]
 ) -> Path:
     """Write a checkpoint; it appears whole or not at all."""
-    final = folder / name
-    with new_directory(final) as directory:
+    from safetensors.torch import save_file
+
+    remove_leftovers(folder)
+    with draft_folder(folder) as draft:
         state = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-        save_file(state, directory / STATE)
-        checkpoint = Checkpoint(
-            step=step,
-            state_sha256=sha256_file(directory / STATE),
-            facts=dict(facts),
-            facts_sha256=sha256_json(dict(facts)),
-        )
-        write_json(directory / FACTS, checkpoint.model_dump())
+        save_file(state, draft / STATE)
+        final = folder / name
+        shutil.rmtree(final, ignore_errors=True)  # of a training that went this way before
+        seal(draft, final, FACTS, {"step": step, "facts": dict(facts)})
     return final
 
 
@@ -61,24 +56,19 @@ def interrupted_name(now: datetime) -> str:
     return f"model_interrupted_{now:%Y%m%d_%H%M%S}"
 
 
-def load_checkpoint(directory: Path) -> tuple[Checkpoint, dict[str, Tensor]]:
+def load_checkpoint(directory: Path) -> tuple[Checkpoint, dict[str, "Tensor"]]:
     """Read and verify.
 
     Raises:
         TollgateError: it is missing, half-written or was changed.
     """
-    path = directory / FACTS
-    checkpoint = validated(Checkpoint, read_json(path), str(path))
-    state = directory / STATE
-    actual = sha256_file(state) if state.is_file() else "missing"
-    if actual != checkpoint.state_sha256:
-        raise TollgateError(
-            f"{state} must have the SHA-256 {checkpoint.state_sha256[:12]} of its checkpoint, "
-            f"was {actual[:12]}"
-        )
-    if sha256_json(checkpoint.facts) != checkpoint.facts_sha256:
-        raise TollgateError(f"{path} must be as it was written, was changed since")
-    return checkpoint, load_file(state)
+    from safetensors.torch import load
+
+    folder = open_sealed(directory, FACTS)
+    step, facts = folder.body.get("step"), folder.body.get("facts")
+    if not isinstance(step, int) or not isinstance(facts, dict):
+        raise TollgateError(f"{directory / FACTS} must say its step and facts, was without")
+    return Checkpoint(step, facts), load(folder.read(STATE))
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
@@ -99,7 +89,8 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Remove all checkpoints of a training that is done."""
+    """Remove all checkpoints of a training that is done, and what a killed one was writing."""
+    remove_leftovers(folder)
     for directory in checkpoints(folder):
         shutil.rmtree(directory)
 

@@ -1,12 +1,15 @@
-"""The model store: immutable versions and pointers that are replaced atomically.
+"""The model store: immutable versions, and pointers that are replaced atomically.
 
-data/models/<desk>/<version>/  policy.safetensors policy.json manifest.json model_card.md ...
-data/models/<desk>/shadow.json, champion.json   {"version", "moved_at"}
-data/models/<desk>/versions.json                version -> SHA-256 of its manifest
+    data/models/<desk>/<version>/   policy.safetensors policy.json manifest.json model_card.md ...
+                                    promotion_<n>.json   a person's decision, if there was one
+    data/models/<desk>/shadow.json, champion.json        the versions that are served
+
+A version is a sealed folder, so each one vouches for itself: no index can be lost. Versions of
+schema 1 are vouched for by `versions.json`, which is read and never written.
 """
 
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,25 +18,21 @@ from pydantic import BaseModel, ConfigDict
 
 from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import (
-    json_text,
-    new_directory,
-    read_json,
-    sha256_file,
-    sha256_text,
-    write_json,
-    write_json_atomically,
-)
+from rl_core.base.files import exclusive_lock, parse_json, read_json, read_regular, sha256_bytes
+from rl_core.store.documents import HASH, parse_document, read_document, write_document
+from rl_core.store.migrations import SCHEMA, migrate_manifest
+from rl_core.store.sealed import SealedFolder, draft_folder, remove_leftovers, seal
 
 Stage = Literal["shadow", "champion"]
 STAGES: tuple[Stage, ...] = ("champion", "shadow")
 MANIFEST = "manifest.json"
-INDEX = "versions.json"
-BEFORE = "/before"  # ends the name of a manifest's hash from before a promotion under way
+EARLIER_INDEX = "versions.json"  # of schema 1: version -> SHA-256 of its manifest
+EARLIER_BEFORE = "/before"  # ended the name of a hash from before a promotion under way
+PROMOTION = "promotion_{}.json"
 
 
 class DataSpan(BaseModel):
-    """The bars a model was made from."""
+    """The bars that a model was made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +51,7 @@ class Promotion(BaseModel):
     reason: str
     by: str  # account name of whoever gave the command
     promoted_at: str
-    unmet: list[str]  # checks that it had not passed
+    unmet: list[str]  # checks that the version had not passed
 
 
 class Ancestor(BaseModel):
@@ -61,7 +60,7 @@ class Ancestor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     content: str  # SHA-256 of its files
-    identity: str  # SHA-256 of its files, inputs, settings and figures
+    identity: str  # SHA-256 of its files, inputs, settings, code and figures
 
 
 class Manifest(BaseModel):
@@ -69,6 +68,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    schema_number: int = SCHEMA
     desk: str
     version: str
     stage: Stage  # at deployment
@@ -76,22 +76,28 @@ class Manifest(BaseModel):
     software: dict[str, str]  # package -> version
     files: dict[str, str]  # name -> SHA-256
     data: DataSpan
-    lineage: dict[str, Ancestor]  # by link
+    lineage: dict[str, Ancestor]  # by step
     metrics: dict[str, Any]
     checks: list[Check]
-    config: dict[str, Any]  # the desk as resolved
+    config: dict[str, Any]  # the desk as it was resolved, for people
+    serving: dict[str, Any]  # the settings that an answer needs, and no others
+    memory_bars: int | None = None  # of a recurrent policy, where its own file does not say
     intervals: dict[str, Any] = {}  # horizon -> how wide the interval beside a prediction is
     trials: int = 0  # of the desk when the gate judged it
     promotions: list[Promotion] = []  # by hand; the only thing that is ever added
 
 
-class Version(BaseModel):
-    """A verified version on disk."""
+@dataclass(frozen=True)
+class Version:
+    """A version whose manifest was verified; files are verified as they are read."""
 
-    model_config = ConfigDict(frozen=True)
-
-    directory: Path
+    folder: SealedFolder
     manifest: Manifest
+
+    @property
+    def directory(self) -> Path:
+        """Where the version lies."""
+        return self.folder.path
 
 
 class ModelStore:
@@ -101,153 +107,122 @@ class ModelStore:
         self.desk = desk
         self.directory = root / "models" / desk
 
-    def publish(
-        self,
-        source: Path,
-        files: Mapping[str, str],
-        manifest: Manifest,
-        documents: Mapping[str, str | bytes],
-    ) -> Version:
-        """Copy files into a new version with its manifest and documents; no pointer moves.
+    def lock(self, purpose: str) -> Any:
+        """Exclusive right to change versions and pointers of the desk."""
+        return exclusive_lock(self.directory / ".deploy.lock", f"{purpose} {self.desk}")
+
+    def publish(self, files: Mapping[str, bytes], manifest: Manifest) -> Version:
+        """Seal files as a new version; no pointer moves. The caller holds the lock.
 
         Args:
-            source: where the files lie.
-            files: name -> the SHA-256 that was judged.
+            files: name -> content, as it was judged.
             manifest: of the version; the hashes of its files are added here.
-            documents: name -> content, the model card among them.
 
         Raises:
-            TollgateError: the version exists, or a copied file is not the one that was judged.
+            TollgateError: the version exists.
         """
+        remove_leftovers(self.directory)
         final = self.directory / manifest.version
-        if final.exists():
-            raise TollgateError(f"a version is immutable, was there already: {final}")
-        with new_directory(final) as directory:
-            for name, expected in files.items():
-                shutil.copyfile(source / name, directory / name)
-                if (actual := sha256_file(directory / name)) != expected:
-                    raise TollgateError(
-                        f"{source / name} must be the file that was judged, SHA-256 "
-                        f"{expected[:12]}, was {actual[:12]}"
-                    )
-            for name, content in documents.items():
-                raw = content.encode() if isinstance(content, str) else content
-                (directory / name).write_bytes(raw)
-            hashes = {file.name: sha256_file(file) for file in sorted(directory.iterdir())}
-            sealed = manifest.model_copy(update={"files": hashes})
-            write_json(directory / MANIFEST, sealed.model_dump(mode="json"))
-            manifest_hash = sha256_file(directory / MANIFEST)
-        write_json_atomically(
-            self.directory / INDEX, {**self.index(), manifest.version: manifest_hash}
-        )
+        with draft_folder(self.directory) as draft:
+            for name, content in files.items():
+                (draft / name).write_bytes(content)
+            body = manifest.model_dump(mode="json", exclude={"files", "promotions"})
+            seal(draft, final, MANIFEST, body)
         return self.version(manifest.version)
 
-    def index(self) -> dict[str, str]:
-        """Version -> SHA-256 of its manifest, as it was published."""
-        path = self.directory / INDEX
-        return read_json(path) if path.is_file() else {}
-
     def promote(self, name: str, promotion: Promotion) -> Version:
-        """Write a promotion into a version's manifest, for good, and make it champion.
+        """Write a promotion beside a version's manifest, for good, and make the version champion.
 
-        Both hashes of the manifest are in the index while it is replaced, so that a crash leaves a
-        version that can be read.
+        Asked again after a crash in between, it writes nothing twice.
 
         Raises:
             TollgateError: the version is missing or was changed.
         """
         version = self.version(name)
-        manifest = version.manifest.model_copy(
-            update={"promotions": [*version.manifest.promotions, promotion]}
-        )
-        path = version.directory / MANIFEST
-        value = manifest.model_dump(mode="json")
-        index = {k: v for k, v in self.index().items() if k != name + BEFORE}
-        now = index | {name: sha256_text(json_text(value)), name + BEFORE: sha256_file(path)}
-        write_json_atomically(self.directory / INDEX, now)
-        write_json_atomically(path, value)
-        now.pop(name + BEFORE)
-        write_json_atomically(self.directory / INDEX, now)
+        known = version.manifest.promotions
+        is_under_way = known and known[-1].reason == promotion.reason
+        if not is_under_way or self.pointed("champion") == name:
+            path = version.directory / PROMOTION.format(len(known) + 1)
+            write_document(path, promotion.model_dump(mode="json"))
         self.point("champion", name)
         return self.version(name)
 
     def point(self, stage: Stage, version: str) -> None:
-        """Make a verified version the one that a stage serves."""
-        self.version(version)
-        pointer = {"version": version, "moved_at": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_json_atomically(self.directory / f"{stage}.json", pointer)
+        """Make a version, every file of it verified, the one that a stage serves."""
+        self.verify(self.version(version))
+        body = {"version": version, "moved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_document(self.directory / f"{stage}.json", body)
 
     def version(self, name: str) -> Version:
-        """A version, after its manifest's hashes were verified.
+        """A version, its manifest verified.
 
         Raises:
             TollgateError: it is missing, half-written or was changed.
         """
         directory = self.directory / name
-        if not directory.is_dir():
+        if name not in self.versions():
             known = ", ".join(self.versions()) or "none"
             raise TollgateError(f"version must be one of desk {self.desk}'s ({known}), was {name}")
         path = directory / MANIFEST
-        manifest = validated(Manifest, read_json(path), str(path))
-        actual = sha256_file(directory / MANIFEST)
-        index = self.index()
-        if actual not in (index.get(name), index.get(name + BEFORE)) or (
-            manifest.desk, manifest.version,
-        ) != (self.desk, name):  # fmt: skip
+        raw = read_regular(path)
+        body = parse_json(raw, path)
+        if isinstance(body, dict) and HASH in body:
+            body = parse_document(raw, path)
+        else:
+            self._require_indexed(name, raw)
+        promotions = [*body.get("promotions", []), *self._promotions(directory)]
+        current = migrate_manifest(body, str(path)) | {"promotions": promotions}
+        manifest = validated(Manifest, current, str(path))
+        if (manifest.desk, manifest.version) != (self.desk, name):
             raise TollgateError(
-                f"{directory / MANIFEST} must be as it was deployed, was changed since "
-                f"(SHA-256 now {actual[:12]})"
+                f"{path} must be of {self.desk} {name}, was of {manifest.desk} {manifest.version}"
             )
-        for file, expected in manifest.files.items():
-            path = directory / file
-            actual = sha256_file(path) if path.is_file() else "missing"
-            if actual != expected:
-                raise TollgateError(
-                    f"{path} must have the SHA-256 {expected[:12]} of its manifest, "
-                    f"was {actual[:12]}"
-                )
-        return Version(directory=directory, manifest=manifest)
+        return Version(SealedFolder(directory, MANIFEST, body), manifest)
 
-    def served(self, stage: str) -> Version:
-        """The version that a stage's pointer names, verified.
+    def verify(self, version: Version) -> None:
+        """Hash every file of a version.
 
         Raises:
-            TollgateError: no pointer, or what it points to is not what it was.
+            TollgateError: a file is missing or was changed.
         """
-        path = self.directory / f"{stage}.json"
-        if not path.is_file():
-            raise TollgateError(
-                f"desk {self.desk} must have a {stage} model, was none ({path}): "
-                "run its chain first"
-            )
-        pointer = read_json(path)
-        if not isinstance(pointer, dict) or "version" not in pointer:
-            raise TollgateError(f"{path} must name a version, was {pointer}")
-        return self.version(str(pointer["version"]))
+        for name in version.folder.files:
+            version.folder.read(name)
 
-    def current_stage(self) -> str:
+    def served(self, stage: str) -> Version:
+        """The version that a stage's pointer names.
+
+        Raises:
+            TollgateError: there is no pointer, or what it names is not what it was.
+        """
+        name = self.pointed(stage)
+        if name is None:
+            raise TollgateError(
+                f"desk {self.desk} must have a {stage} model, was none "
+                f"({self.directory / f'{stage}.json'}): run its chain first"
+            )
+        return self.version(name)
+
+    def current_stage(self) -> Stage:
         """`champion` if there is one, else `shadow`."""
-        return next(
-            (stage for stage in STAGES if (self.directory / f"{stage}.json").is_file()), "shadow"
-        )
+        is_pointed = (self.directory / "champion.json").exists()
+        return "champion" if is_pointed else "shadow"
 
     def pointers(self) -> dict[str, str]:
-        """Stage -> version, for the pointers that exist."""
-        found = {stage: self.directory / f"{stage}.json" for stage in STAGES}
-        return {
-            stage: str(read_json(path)["version"])
-            for stage, path in found.items()
-            if path.is_file()
-        }
+        """Stage -> version, for the pointers that exist.
+
+        Raises:
+            TollgateError: a pointer is broken.
+        """
+        found = {stage: self.pointed(stage) for stage in STAGES}
+        return {stage: version for stage, version in found.items() if version is not None}
 
     def trials(self) -> dict[str, int]:
-        """Version -> how many trials the desk had made when the gate judged it."""
-        manifests = {name: self.directory / name / MANIFEST for name in self.versions()}
-        return {
-            name: int(read_json(path).get("trials", 0))
-            for name, path in manifests.items()
-            if path.is_file()
-        }
+        """Version -> how many trials the desk had made when the gate judged it.
+
+        Raises:
+            TollgateError: a manifest was changed.
+        """
+        return {name: self.version(name).manifest.trials for name in self.versions()}
 
     def versions(self) -> list[str]:
         """Names of all versions, oldest first."""
@@ -256,3 +231,33 @@ class ModelStore:
         return sorted(
             p.name for p in self.directory.iterdir() if p.is_dir() and not p.name.startswith(".")
         )
+
+    def pointed(self, stage: str) -> str | None:
+        """Name of the version that a stage serves; None without a pointer.
+
+        Raises:
+            TollgateError: the pointer is broken.
+        """
+        path = self.directory / f"{stage}.json"
+        if not path.exists():
+            return None
+        value = read_json(path)
+        if isinstance(value, dict) and HASH in value:
+            value = read_document(path)
+        elif not (isinstance(value, dict) and set(value) == {"version", "moved_at"}):
+            raise TollgateError(f"{path} must name a version, was broken: roll back to one")
+        return str(value["version"])
+
+    def _promotions(self, directory: Path) -> list[dict[str, Any]]:
+        paths = sorted(directory.glob(PROMOTION.format("*")), key=lambda p: (len(p.name), p.name))
+        return [read_document(path) for path in paths]
+
+    def _require_indexed(self, name: str, raw: bytes) -> None:
+        """Refuse a manifest of schema 1 that its index does not vouch for."""
+        index = read_json(self.directory / EARLIER_INDEX)
+        known = index if isinstance(index, dict) else {}
+        if sha256_bytes(raw) not in (known.get(name), known.get(name + EARLIER_BEFORE)):
+            raise TollgateError(
+                f"{self.directory / name / MANIFEST} must be as it was deployed, was changed since "
+                f"(SHA-256 now {sha256_bytes(raw)[:12]}), or {EARLIER_INDEX} was: bring both back"
+            )

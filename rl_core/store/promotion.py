@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import cast, get_args
 
 from rl_core.base.errors import TollgateError
-from rl_core.base.files import exclusive_lock
 from rl_core.store.models import ModelStore, Promotion, Stage
 
 SHORTEST_REASON = 10  # characters
@@ -22,7 +21,7 @@ def promote(store: ModelStore, version: str, reason: str) -> Promotion:
         raise TollgateError(
             f"--reason must say why in at least {SHORTEST_REASON} characters, was {said!r}"
         )
-    with exclusive_lock(store.directory / ".deploy.lock", f"promoting in {store.desk}"):
+    with store.lock("promoting in"):
         manifest = store.version(version).manifest
         promotion = Promotion(
             reason=said,
@@ -30,8 +29,7 @@ def promote(store: ModelStore, version: str, reason: str) -> Promotion:
             promoted_at=datetime.now(UTC).isoformat(timespec="seconds"),
             unmet=[check.name for check in manifest.checks if not check.passed],
         )
-        store.promote(version, promotion)
-    return promotion
+        return store.promote(version, promotion).manifest.promotions[-1]
 
 
 def roll_back(store: ModelStore, version: str, stage: str) -> None:
@@ -42,7 +40,7 @@ def roll_back(store: ModelStore, version: str, stage: str) -> None:
     """
     if stage not in get_args(Stage):
         raise TollgateError(f"--stage must be one of {', '.join(get_args(Stage))}, was {stage}")
-    with exclusive_lock(store.directory / ".deploy.lock", f"rolling back in {store.desk}"):
+    with store.lock("rolling back in"):
         found = store.version(version).manifest
         if stage == "champion" and found.stage != "champion" and not found.promotions:
             raise TollgateError(

@@ -1,21 +1,31 @@
 """The ledger of trials: every policy that was ever trained for a desk, good or bad.
 
-    data/trials/<desk>/<policy>.json
+    data/trials/<desk>/<number>-<policy>.json   what was trained, or what a gate found of it
+    data/trials/<desk>/head.json                how many entries there are, and the last one's hash
 
 Whoever tries often enough finds something that looks good; the gate deflates a Sharpe ratio by how
-often this desk has tried. A policy that is trained again to the same weights is the same trial.
+often this desk has tried. Entries are only ever added. Each names the one before it and its hash,
+so an entry that was taken away is missed and named. A policy that is trained again to the same
+weights is the same trial.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import read_json, sha256_json, write_json_atomically
+from rl_core.base.files import exclusive_lock, read_json, sha256_json
+from rl_core.store.documents import read_document, write_document
 
 NAME_LENGTH = 16
+HEAD = "head.json"
+_ENTRY = re.compile(r"^(\d{6})-[0-9a-f]+\.json$")
+_EARLIER = re.compile(rf"^[0-9a-f]{{1,{NAME_LENGTH}}}\.json$")  # before entries were numbered
 
 
 class Trial(BaseModel):
@@ -33,6 +43,18 @@ class Trial(BaseModel):
     candidates: tuple[tuple[float, ...], ...]  # validation returns of each that was validated
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of the ledger, its document verified."""
+
+    name: str
+    body: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        return sha256_json(self.body)
+
+
 class TrialLedger:
     """The trials of one desk."""
 
@@ -41,39 +63,118 @@ class TrialLedger:
 
     def record(self, trial: Trial) -> None:
         """Write a trial down; of one that is known only the number of seeds may grow."""
-        path = self._path(trial.policy)
-        if path.is_file():
-            known = read_trial(path)
-            trial = known.model_copy(update={"seeds": max(known.seeds, trial.seeds)})
-        write_trial(path, trial)
+        with self._lock():
+            known = {each.policy: each for each in self.trials()}.get(trial.policy)
+            if known is None or known.seeds < trial.seeds:
+                self._append(trial)
 
     def judged(self, policy: str, test_sharpe: float | None) -> None:
-        """Note what the gate found of a trial."""
-        path = self._path(policy)
-        if path.is_file():
-            write_trial(path, read_trial(path).model_copy(update={"test_sharpe": test_sharpe}))
+        """Write down what the gate found of a trial."""
+        with self._lock():
+            known = {each.policy: each for each in self.trials()}.get(policy)
+            if known is not None and known.test_sharpe != test_sharpe:
+                self._append(known.model_copy(update={"test_sharpe": test_sharpe}))
 
     def trials(self) -> list[Trial]:
-        """All of them, in the order of their names."""
-        paths = sorted(self.directory.glob("*.json")) if self.directory.is_dir() else []
-        return [read_trial(path) for path in paths]
+        """All trials, in the order in which they were first written down.
 
-    def _path(self, policy: str) -> Path:
-        return self.directory / f"{policy[:NAME_LENGTH]}.json"
+        Raises:
+            TollgateError: an entry was changed or taken away; names it.
+        """
+        found: dict[str, Trial] = {}
+        for trial in self._read() or self._earlier():
+            known = found.get(trial.policy)
+            seeds = trial.seeds if known is None else max(known.seeds, trial.seeds)
+            first = trial.made_at if known is None else known.made_at
+            found[trial.policy] = trial.model_copy(update={"seeds": seeds, "made_at": first})
+        return list(found.values())
+
+    def _lock(self) -> Any:
+        return exclusive_lock(self.directory / ".lock", "writing the ledger", wait=True)
+
+    def _append(self, trial: Trial) -> None:
+        entries = self._entries()
+        if not entries:
+            for earlier in self._earlier():
+                entries.append(self._write(entries, earlier))
+        self._write(entries, trial)
+
+    def _write(self, entries: Sequence[_Entry], trial: Trial) -> _Entry:
+        last = entries[-1] if entries else None
+        if last is None:  # so that a first entry without a head is one whose head was taken away
+            self._write_head(0, None, None)
+        body = {
+            "previous": None if last is None else {"name": last.name, "sha256": last.hash},
+            "trial": trial.model_dump(mode="json"),
+        }
+        name = f"{len(entries) + 1:06d}-{trial.policy[:NAME_LENGTH]}.json"
+        write_document(self.directory / name, body)
+        entry = _Entry(name, body)
+        self._write_head(len(entries) + 1, name, entry.hash)
+        return entry
+
+    def _write_head(self, entries: int, name: str | None, digest: str | None) -> None:
+        body = {"entries": entries, "name": name, "hash": digest}
+        write_document(self.directory / HEAD, body)
+
+    def _read(self) -> list[Trial]:
+        return [
+            validated(Trial, entry.body["trial"], str(self.directory / entry.name))
+            for entry in self._entries()
+        ]
+
+    def _entries(self) -> list[_Entry]:
+        """Every entry, the chain from the first to the last one verified.
+
+        An entry after the head, which a crash left there, counts: it was written whole.
+        """
+        names = self._names(_ENTRY)
+        head = read_document(self.directory / HEAD) if (self.directory / HEAD).exists() else None
+        if head is None and names:
+            raise self._missed(HEAD)
+        if head is not None and len(names) < head["entries"]:
+            raise self._missed(self._absent(names, head))
+        entries: list[_Entry] = []
+        for number, name in enumerate(names, start=1):
+            entry = _Entry(name, read_document(self.directory / name))
+            previous = entry.body.get("previous")
+            expected = {"name": entries[-1].name, "sha256": entries[-1].hash} if entries else None
+            if previous != expected or not name.startswith(f"{number:06d}-"):
+                raise self._missed(
+                    previous["name"] if previous and previous["name"] not in names else name
+                )
+            entries.append(entry)
+        if head and head["entries"] and entries[head["entries"] - 1].hash != head["hash"]:
+            raise self._missed(head["name"])
+        return entries
+
+    def _absent(self, names: Sequence[str], head: dict[str, Any]) -> str:
+        """Name of the last entry that the ledger should have and has not."""
+        if head["name"] not in names:
+            return str(head["name"])
+        numbers = {int(name[:6]) for name in names}
+        gap = max(set(range(1, int(head["entries"]) + 1)) - numbers)
+        after = next(name for name in names if int(name[:6]) == gap + 1)
+        return str(read_document(self.directory / after)["previous"]["name"])
+
+    def _missed(self, name: str) -> TollgateError:
+        return TollgateError(
+            f"{self.directory / name} must be as it was written, and was changed or taken away: "
+            "bring it back from a copy; every training counts"
+        )
+
+    def _names(self, pattern: re.Pattern[str]) -> list[str]:
+        if not self.directory.is_dir():
+            return []
+        return sorted(p.name for p in self.directory.iterdir() if pattern.match(p.name))
+
+    def _earlier(self) -> list[Trial]:
+        """Trials of before entries were numbered, oldest first."""
+        found = [_earlier_trial(self.directory / name) for name in self._names(_EARLIER)]
+        return sorted(found, key=lambda trial: trial.made_at)
 
 
-def write_trial(path: Path, trial: Trial) -> None:
-    """Write an entry with its own hash."""
-    entry = trial.model_dump(mode="json")
-    write_json_atomically(path, {"sha256": sha256_json(entry), "trial": entry})
-
-
-def read_trial(path: Path) -> Trial:
-    """An entry that is as it was written.
-
-    Raises:
-        TollgateError: it was changed since.
-    """
+def _earlier_trial(path: Path) -> Trial:
     found = read_json(path)
     entry = found.get("trial") if isinstance(found, dict) else None
     if entry is None or sha256_json(entry) != found.get("sha256"):

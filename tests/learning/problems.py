@@ -14,7 +14,7 @@ from rl_core.kinds.spot.settings import AccountConfig
 from rl_core.learning.envs.core import allowed_starts
 from rl_core.learning.hardware.distributed import ONE_PROCESS
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import PPOIteration, Validation
+from rl_core.learning.ppo.history import PPOIteration, Validation
 from rl_core.learning.ppo.learner import Learner, new_learner
 from rl_core.learning.ppo.rollout import collect_rollout
 from rl_core.learning.ppo.setup import Problem, Training, prepare_training
@@ -90,7 +90,7 @@ def future_problem() -> Problem[FuturesState]:
     market = prepared(future_bars())
     environment = episodes(
         market, config=FuturesEnvConfig(episode_bars=60), dtype=torch.float32
-    ).at(0.0)
+    ).at_progress(0.0)
     generator = torch.Generator().manual_seed(4)
     targets = torch.randn(len(market.bars), 2, generator=generator)
     return Problem(environment, ReturnTargets(("1h", "24h"), targets), 50_000.0, rising)

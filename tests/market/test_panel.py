@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from rl_core.base.errors import TollgateError
-from rl_core.market.panel import Panel, listing
+from rl_core.market.panel import Panel, RawPanel, listing
 from rl_core.market.panel_quality import assess_panel
-from rl_core.market.panel_readers import RawPanel, read_panel
+from rl_core.market.panel_readers import read_panel
 from rl_core.market.quality import QualityReport
 from rl_core.market.settings import PanelConfig, QualityConfig
 from tests.panels import days, panel_of, random_closes, with_comings_and_goings

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rl_core.steps.soundness import require_sound
 from tests.chain.test_chain import run_chain
 from tests.chain.test_training import changed, same, weights
 
@@ -29,7 +30,6 @@ from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
 from rl_core.steps.ppo_policy.step import build_ppo_policy
 from rl_core.steps.prediction_validation.step import read_report
 from rl_core.steps.scoring import evaluate_policy, split_span
-from rl_core.steps.soundness import require_sound
 from rl_core.trading.accounts import HOLD
 from rl_core.trading.brackets import TARGET
 from tests.conftest import LENIENT
@@ -212,7 +212,7 @@ def test_quick_scoring_decides_as_one_account_until_limits_differ(work: Workplac
     span = split_span(dataset, "validation")
     exact, _ = evaluate_policy(work.kind, market, policy.model, span)
     quick, walk = evaluate_policy(work.kind, market, policy.model, span, is_quick=True)
-    first = work.kind.stretches(market, span)[0]
+    first = work.kind.independent_spans(market, span)[0]
     length = first[1] - first[0] + 1
     assert len(quick.action) == len(exact.action) == span[1] - span[0] + 1
     np.testing.assert_array_equal(exact.action[:length], quick.action[:length])

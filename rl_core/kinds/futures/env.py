@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.futures.settings import FuturesEnvConfig, FuturesTrading
-from rl_core.learning.envs.core import Ledger, Observation, Step, where_ended
+from rl_core.learning.envs.core import Observation, Step, StepAccounting, where_ended
 from rl_core.learning.envs.curriculum import Ramp, ramped
 from rl_core.trading.brackets import (
     RULES,
@@ -86,7 +86,7 @@ class FuturesParams:
         return cls(trading.terms, trading.terms, trading.rulebook, worth, {})
 
     @classmethod
-    def at(
+    def at_progress(
         cls,
         trading: FuturesTrading,
         config: FuturesEnvConfig,
@@ -180,7 +180,7 @@ def step(
         broken=tuple(broken),
         terminated=terminated,
         truncated=(n >= state.last_bar) & ~terminated,
-        ledger=Ledger(
+        ledger=StepAccounting(
             pnl=pnl,
             closed=exited.kind > 0,
             trade_pnl=outcome.trade_pnl,
@@ -235,12 +235,12 @@ class FuturesEpisodes:
         return RULES
 
     @property
-    def truncates_midway(self) -> bool:
+    def truncates_within_rollout(self) -> bool:
         """Only between rollouts."""
         return False
 
     @property
-    def goes_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """An episode outlasts many rollouts."""
         return True
 
@@ -249,23 +249,25 @@ class FuturesEpisodes:
         """Commission and bonus, and whatever else the desk ramps."""
         return self.params.ramps
 
-    def at(self, progress: float) -> Self:
+    def at_progress(self, progress: float) -> Self:
         """With the terms of that progress."""
         device = self.market.bars.device
-        params = FuturesParams.at(self.trading, self.config, progress, device)
+        params = FuturesParams.at_progress(self.trading, self.config, progress, device)
         return replace(self, params=params)
 
-    def begin(
+    def reset(
         self, previous: FuturesState | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[FuturesState, Tensor]:
         """Where the accounts stand, and fresh ones for those whose time is up."""
-        fresh = self.fresh(num_envs, steps, generator)
+        fresh = self.reset_state(num_envs, steps, generator)
         if previous is None:
             return fresh, torch.ones_like(fresh.bar, dtype=torch.bool)
         is_over = (previous.bar + steps > previous.last_bar) | ~self.is_kept[previous.bar]
         return where_ended(is_over, previous, fresh), is_over
 
-    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> FuturesState:
+    def reset_state(
+        self, num_envs: int, steps_left: int, generator: torch.Generator
+    ) -> FuturesState:
         """Accounts with nothing but cash at random starts."""
         device, most = self.starts.device, self.config.episode_bars
 
@@ -286,7 +288,7 @@ class FuturesEpisodes:
         """Live through the next bar."""
         return step(self.market, self.params, state, category, strength)
 
-    def restart(self, ended: Tensor, state: FuturesState, fresh: FuturesState) -> FuturesState:
+    def auto_reset(self, ended: Tensor, state: FuturesState, fresh: FuturesState) -> FuturesState:
         """Account by account, the fresh state or the old one."""
         return where_ended(ended, state, fresh)
 

@@ -87,7 +87,7 @@ class FuturesKind(SeriesKind):
     desk: FuturesDesk
 
     @property
-    def episodes_go_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """To the session's end."""
         return True
 
@@ -216,7 +216,7 @@ class FuturesKind(SeriesKind):
         from rl_core.learning.envs.core import allowed_starts
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
-        return self._episodes(market, kept_bars, starts, device, torch.float32).at(0.0)
+        return self._episodes(market, kept_bars, starts, device, torch.float32).at_progress(0.0)
 
     def _episodes(
         self,
@@ -242,7 +242,9 @@ class FuturesKind(SeriesKind):
             is_kept=is_kept,
         )
 
-    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+    def independent_spans(
+        self, market: PreparedMarket, span: tuple[int, int]
+    ) -> Sequence[tuple[int, int]]:
         """The sessions, since every account is flat in between."""
         starts = market.session_clock.starts[span[0] : span[1] + 1].copy()
         starts[0] = True

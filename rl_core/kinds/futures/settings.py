@@ -1,10 +1,10 @@
 """Settings of a futures desk: contract, costs, account, brackets, rules, episodes."""
 
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rl_core.kinds.settings import DeskConfig, SeriesDesk
+from rl_core.kinds.settings import SeriesDesk
 from rl_core.learning.envs.curriculum import Ramp
 from rl_core.trading.terms import Rulebook, Terms
 
@@ -161,10 +161,6 @@ class FuturesEnvConfig(BaseModel):
 
 class FuturesDesk(SeriesDesk):
     """One future, intraday, with brackets and the rulebook of a funded account."""
-
-    shared_sections: ClassVar[tuple[str, ...]] = (
-        *DeskConfig.shared_sections, "contract", "brackets", "rules",
-    )  # fmt: skip
 
     kind: Literal["futures"] = "futures"
     contract: ContractConfig = ContractConfig()

@@ -16,7 +16,7 @@ from torch import Tensor
 from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.market import PanelMarket
 from rl_core.kinds.portfolio.settings import Regime
-from rl_core.learning.envs.core import Ledger, Observation, Step
+from rl_core.learning.envs.core import Observation, Step, StepAccounting
 from rl_core.learning.envs.windows import Windows, log_growth
 from rl_core.learning.settings import WindowConfig
 from rl_core.trading.rebalancing import (
@@ -194,7 +194,7 @@ def step(
         open_pnl=open_pnl,
     )
     reward = params.rules.reward_scale * growth
-    ledger = Ledger(pnl, closed, earned, drawdown)
+    ledger = StepAccounting(pnl, closed, earned, drawdown)
     return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
 
 

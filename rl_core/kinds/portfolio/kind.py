@@ -22,7 +22,7 @@ from rl_core.kinds.portfolio.quotes import order_details
 from rl_core.kinds.portfolio.settings import FACTOR_PLACES, FACTOR_REGIMES, PortfolioDesk, Regime
 from rl_core.kinds.portfolio.state import PORTFOLIO_STATE
 from rl_core.kinds.portfolio.teacher import UniverseView, allocator_vote
-from rl_core.offline.validation import panel_prices
+from rl_core.offline.prices import panel_prices
 from rl_core.teacher.vote import Vote
 from rl_core.trading.performance import Performance, summarise
 from rl_core.trading.rebalancing import portfolio_features
@@ -42,7 +42,7 @@ class PortfolioKind:
     desk: PortfolioDesk
 
     @property
-    def episodes_go_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """Windows are as long as a rollout."""
         return False
 
@@ -70,6 +70,11 @@ class PortfolioKind:
     def decision_columns(self) -> tuple[str, ...]:
         """Nor does a decision lead to more than the account shows."""
         return ()
+
+    @property
+    def mean_bar_ns(self) -> int:
+        """Five sessions are a week."""
+        return self.desk.bars.interval_ns * 7 // 5
 
     @cached_property
     def menu(self) -> tuple[Regime, ...]:
@@ -245,11 +250,13 @@ class PortfolioKind:
         )  # fmt: skip
         return PortfolioWindows(starts, universe, params)
 
-    def crowd(self, stocks: int) -> dict[str, int]:
+    def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """Tables of prices and weights, and every account's holdings."""
         return {"stocks": stocks, "portfolios": len(self.desk.allocations.portfolios)}
 
-    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+    def independent_spans(
+        self, market: PreparedMarket, span: tuple[int, int]
+    ) -> Sequence[tuple[int, int]]:
         """One: what is held may be held for ever."""
         return [span]
 

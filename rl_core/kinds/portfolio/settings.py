@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -209,8 +209,6 @@ class PortfolioCostConfig(BaseModel):
 
 class PortfolioDesk(DeskConfig):
     """Many stocks and cash, by the day: which factor to follow, and when."""
-
-    shared_sections: ClassVar[tuple[str, ...]] = (*DeskConfig.shared_sections, "allocations")
 
     kind: Literal["portfolio"] = "portfolio"
     bars: PanelConfig  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: never set

@@ -19,6 +19,7 @@ from rl_core.trading.accounts import (
     target_position,
     trade_and_mark,
 )
+from rl_core.trading.performance import Performance, round_trip_profits, summarise
 from rl_core.trading.terms import CostRates
 
 Array = NDArray[np.float64]
@@ -111,3 +112,18 @@ def _walk(
         cash, units, equity = mark.cash, mark.units, mark.equity
         last_trade_day = days[t + 1] if traded else last_trade_day
     return rows
+
+
+def walk_performance(bars: pd.DataFrame, walk: Walk) -> Performance:
+    """Summary of a walk over the bars."""
+    ns = nanoseconds(bars["timestamp"])
+    fills = slice(0, len(ns) - 1)
+    traded_value = np.abs(walk.traded_units[fills]) * np.nan_to_num(walk.fill_price[fills])
+    return summarise(
+        ns,
+        walk.equity,
+        walk.units[1:],
+        round_trip_profits(walk.equity, walk.units[1:], walk.equity_after_fill[fills]),
+        traded_value,
+        walk.cost[fills],
+    )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.spot.settings import AccountConfig
-from rl_core.learning.envs.core import Ledger, Observation, Step
+from rl_core.learning.envs.core import Observation, Step, StepAccounting
 from rl_core.learning.envs.windows import Windows, log_growth
 from rl_core.learning.settings import WindowConfig
 from rl_core.trading.accounts import (
@@ -128,7 +128,7 @@ def step(
         trade_pnl=open_pnl,
     )
     reward = params.rules.reward_scale * log_growth(mark.equity, state.equity)
-    ledger = Ledger(pnl, closed, trade_pnl, drawdown=1 - mark.equity / peak_equity)
+    ledger = StepAccounting(pnl, closed, trade_pnl, drawdown=1 - mark.equity / peak_equity)
     return Step(after, (reward,), (terminated,), terminated, truncated, ledger)
 
 

@@ -15,9 +15,8 @@ from rl_core.base.errors import validated
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.state import StateTable
 from rl_core.kinds.base import AccountWalk
-from rl_core.kinds.records import walk_performance
 from rl_core.kinds.series import SeriesKind
-from rl_core.kinds.spot.engine import walk_bars
+from rl_core.kinds.spot.engine import walk_bars, walk_performance
 from rl_core.kinds.spot.settings import SpotDesk
 from rl_core.kinds.spot.state import SPOT_STATE
 from rl_core.teacher.vote import Vote, ensemble_vote
@@ -46,7 +45,7 @@ class SpotKind(SeriesKind):
     desk: SpotDesk
 
     @property
-    def episodes_go_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """Windows are as long as a rollout."""
         return False
 
@@ -151,7 +150,9 @@ class SpotKind(SeriesKind):
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
         return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params)
 
-    def stretches(self, market: PreparedMarket, span: tuple[int, int]) -> Sequence[tuple[int, int]]:
+    def independent_spans(
+        self, market: PreparedMarket, span: tuple[int, int]
+    ) -> Sequence[tuple[int, int]]:
         """One: a position may last for ever."""
         return [span]
 

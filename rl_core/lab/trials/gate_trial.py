@@ -7,6 +7,7 @@ champion is a hit. The signal is a reversal of past returns that the trend-follo
 on, so that whoever shows skill has learned it.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from rl_core.base.progress import die_with_parent
+from rl_core.base.processes import die_with
 from rl_core.desk import SpotDesk
 from rl_core.judging.report import GateReport
 from rl_core.lab.trials.known_truths import (
@@ -27,10 +28,12 @@ from rl_core.lab.trials.known_truths import (
     measure_levels,
     try_kind,
 )
-from rl_core.steps import offline_dataset
-from rl_core.steps.context import Workplace
-from rl_core.steps.prediction_validation.step import read_report
-from rl_core.steps.whole import judge_from_bars
+from rl_core.steps.context import DeskContext
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.options import BuildOptions
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.prediction_validation.step import GATE, read_report
+from rl_core.steps.runner import build, run_chain, verdicts
 
 MARKET_BARS = 14_000  # hours; 15% of them are the test span
 TEST_BARS = 2_000  # of the series on which the statistics are tried alone
@@ -112,11 +115,12 @@ def trial_desk(seed: int, signal_r2: float, bars: int = MARKET_BARS) -> SpotDesk
 def judge_market(seed: int, signal_r2: float) -> MarketOutcome:
     """Simulate one market, train on it, and ask the gate; nothing is left on disk."""
     with tempfile.TemporaryDirectory(prefix="tollgate-trial-") as name:
-        work = Workplace.open(trial_desk(seed, signal_r2), Path(name))
-        judge_from_bars(work, torch.device("cpu"), lambda _: None)
-        found = {check.name: check.figures for check in offline_dataset.run_checks(work)}
+        context = DeskContext.open(trial_desk(seed, signal_r2), Path(name))
+        run_chain(context, PPO, BuildOptions(device_name="cpu"))
+        gate = build(context, GATE)
+        found = {check.name: check.figures for check in verdicts(context, OFFLINE_DATASET)}
         leaks = sum(int(found[name]["rows"] or 0) for name in LEAKS)
-        return outcome(read_report(work), seed, signal_r2, leaks)
+        return outcome(read_report(gate), seed, signal_r2, leaks)
 
 
 def outcome(report: GateReport, seed: int, signal_r2: float, leaks: int) -> MarketOutcome:
@@ -156,7 +160,9 @@ def run_trial(
     kinds: dict[str, KindResult] = {}
     levels: Levels | None = None
     context = get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        processes, context, initializer=_one_thread, initargs=(os.getpid(),)
+    ) as pool:
         waiting: dict[Future[Outcome], str] = {}
 
         def start(what: str, work: Callable[..., Outcome], *arguments: object) -> None:
@@ -209,7 +215,7 @@ def level(outcomes: Sequence[MarketOutcome], signal_r2: float) -> LevelResult:
     )
 
 
-def _one_thread() -> None:
+def _one_thread(parent: int) -> None:
     """Processes share the cores among them, and end with the one that started them."""
-    die_with_parent()
+    die_with(parent)
     torch.set_num_threads(1)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from rl_core.learning.cloning.figures import CloningEpoch, CloningScores
 from rl_core.learning.guard import Part, StepGuard
 from rl_core.learning.losses import focal_loss, masked_huber_loss, strength_loss
 from rl_core.learning.models.actor_critic import ActorCritic, Heads, map_heads
@@ -51,32 +51,6 @@ class Demonstrations:
     def take(self, rows: Tensor) -> "Demonstrations":
         """Some of the rows; the shape of `rows` becomes that of the result."""
         return Demonstrations(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-
-class CloningScores(BaseModel):
-    """How well a policy imitates the teacher on one split."""
-
-    model_config = ConfigDict(frozen=True)
-
-    loss: float  # the training loss, balanced as configured, with return and risk heads
-    imitation_loss: float  # alpha CE + beta MSE alone, every row alike
-    accuracy: float
-    balanced_accuracy: float  # mean recall over the actions that occur
-    matthews: float  # correlation with the teacher's actions, -1..1
-    majority_share: float  # accuracy of always taking the commonest action
-    return_losses: list[float]  # masked Huber per horizon, standardised units
-    risk_accuracy: float | None  # None without a risk head or a known class
-
-
-class CloningEpoch(BaseModel):
-    """One epoch's scores."""
-
-    model_config = ConfigDict(frozen=True)
-
-    epoch: int
-    train: CloningScores
-    validation: CloningScores
-    skipped_updates: int  # so far, for a loss or gradients that were not finite
 
 
 def clone_behaviour(

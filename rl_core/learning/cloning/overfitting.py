@@ -1,24 +1,10 @@
 """Has a clone learned by heart, and what would help?"""
 
-from pydantic import BaseModel, ConfigDict
-
-from rl_core.learning.cloning.clone import CloningEpoch
+from rl_core.learning.cloning.figures import CloningEpoch, OverfittingReport
 from rl_core.learning.settings import CloningConfig, ModelConfig
 
 MAX_LOSS_GAP, MAX_ACCURACY_GAP = 0.2, 0.10
 SMALL_DATASET = 5_000
-
-
-class OverfittingReport(BaseModel):
-    """Train beside validation, at the epoch that was kept and over the epochs."""
-
-    model_config = ConfigDict(frozen=True)
-
-    loss_gap: float  # validation - train
-    accuracy_gap: float  # train - validation
-    is_overfit: bool
-    rose_after_best: bool  # did validation loss rise while train loss fell?
-    advice: list[str]
 
 
 def overfitting_report(

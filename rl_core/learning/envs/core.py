@@ -2,7 +2,7 @@
 
 An observation is never stored: it is a row of a table that all accounts share, beside the few
 numbers that are an account's own. A state is a named tuple of tensors, so that it can be stored.
-Shapes: N environments, B table rows, F features, P private ones.
+Shapes: N environments, B table rows, F features, P account_features ones.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ State = TypeVar("State", bound=tuple[Any, ...])
 class Observation(NamedTuple):
     """Where N observations lie."""
 
-    row: Tensor  # (N,) of the environment's `features`
-    private: Tensor  # (N, P) float32
+    bar: Tensor  # (N,) of the environment's `features`
+    account_features: Tensor  # (N, P) float32
 
 
-class Ledger(NamedTuple):
+class StepAccounting(NamedTuple):
     """What a step did to the money; zeros where an environment has none."""
 
     pnl: Tensor  # (N,) change of equity over the step, account currency
@@ -40,7 +40,7 @@ class Step(NamedTuple, Generic[State]):
     broken: tuple[Tensor, ...]  # (N,) bool each, in the order of the environment's rules
     terminated: Tensor  # (N,) bool, a rule was broken: do not bootstrap
     truncated: Tensor  # (N,) bool, the window ended: bootstrap from the observation of `state`
-    ledger: Ledger
+    ledger: StepAccounting
 
     @property
     def reward(self) -> Tensor:
@@ -75,12 +75,12 @@ class Environment(Protocol[State]):
         ...
 
     @property
-    def truncates_midway(self) -> bool:
+    def truncates_within_rollout(self) -> bool:
         """May a window end before the rollout does?"""
         ...
 
     @property
-    def goes_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """Do episodes outlast a rollout, so that a checkpoint must store where they are?"""
         ...
 
@@ -89,17 +89,17 @@ class Environment(Protocol[State]):
         """What is ramped, () each, as it stands now; empty without a curriculum."""
         ...
 
-    def at(self, progress: float) -> Self:
+    def at_progress(self, progress: float) -> Self:
         """The same environment as it is when this share of the training, 0..1, is done."""
         ...
 
-    def begin(
+    def reset(
         self, previous: State | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[State, Tensor]:
         """The states with which a rollout of `steps` begins, and (N,) bool: a new episode?"""
         ...
 
-    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> State:
+    def reset_state(self, num_envs: int, steps_left: int, generator: torch.Generator) -> State:
         """States that those which end now restart from."""
         ...
 
@@ -107,7 +107,7 @@ class Environment(Protocol[State]):
         """Act: (N,) int64 categories, (N,) strengths in [0, 1]."""
         ...
 
-    def restart(self, ended: Tensor, state: State, fresh: State) -> State:
+    def auto_reset(self, ended: Tensor, state: State, fresh: State) -> State:
         """The states to go on with, after (N,) bool ended."""
         ...
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rl_core.learning.envs.core import Ledger, Observation, Step
+from rl_core.learning.envs.core import Observation, Step, StepAccounting
 
 
 class GymState(NamedTuple):
@@ -53,12 +53,12 @@ class GymEnvironment:
         return ("terminated",)
 
     @property
-    def truncates_midway(self) -> bool:
+    def truncates_within_rollout(self) -> bool:
         """Episodes end when they like."""
         return True
 
     @property
-    def goes_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """They do; but on the host, so that no checkpoint can take them up again."""
         return True
 
@@ -67,11 +67,11 @@ class GymEnvironment:
         """There is none."""
         return {}
 
-    def at(self, progress: float) -> Self:
+    def at_progress(self, progress: float) -> Self:
         """It is the same throughout."""
         return self
 
-    def begin(
+    def reset(
         self, previous: GymState | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[GymState, Tensor]:
         """Go on; or reset, the first time."""
@@ -81,7 +81,7 @@ class GymEnvironment:
         seen = _tensor(self.envs.reset(seed=seed)[0])
         return GymState(seen, seen), torch.ones(num_envs, dtype=torch.bool)
 
-    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> GymState:
+    def reset_state(self, num_envs: int, steps_left: int, generator: torch.Generator) -> GymState:
         """The vector environment resets by itself."""
         nothing = torch.zeros(num_envs, 0)
         return GymState(nothing, nothing)
@@ -99,15 +99,15 @@ class GymEnvironment:
             (failed,),
             failed,
             torch.from_numpy(truncated & ~terminated),
-            Ledger(nothing, torch.zeros_like(failed), nothing, nothing),
+            StepAccounting(nothing, torch.zeros_like(failed), nothing, nothing),
         )
 
-    def restart(self, ended: Tensor, state: GymState, fresh: GymState) -> GymState:
+    def auto_reset(self, ended: Tensor, state: GymState, fresh: GymState) -> GymState:
         """What the vector environment has reset to."""
         return GymState(state.after_reset, state.after_reset)
 
     def observe(self, state: GymState) -> Observation:
-        """Everything is private."""
+        """Everything is account_features."""
         rows = torch.zeros(len(state.observation), dtype=torch.int64)
         return Observation(rows, state.observation)
 

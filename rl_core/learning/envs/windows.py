@@ -37,12 +37,12 @@ class Windows(ABC, Generic[State]):
         return ("max_drawdown",)
 
     @property
-    def truncates_midway(self) -> bool:
+    def truncates_within_rollout(self) -> bool:
         """Windows are as long as rollouts."""
         return False
 
     @property
-    def goes_on(self) -> bool:
+    def spans_rollouts(self) -> bool:
         """Every rollout has windows of its own."""
         return False
 
@@ -51,18 +51,18 @@ class Windows(ABC, Generic[State]):
         """There is none."""
         return {}
 
-    def at(self, progress: float) -> Self:
+    def at_progress(self, progress: float) -> Self:
         """It is the same throughout."""
         return self
 
-    def begin(
+    def reset(
         self, previous: State | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[State, Tensor]:
         """New windows for all."""
-        state = self.fresh(num_envs, steps, generator)
+        state = self.reset_state(num_envs, steps, generator)
         return state, torch.ones(num_envs, dtype=torch.bool, device=self.starts.device)
 
-    def fresh(self, num_envs: int, steps_left: int, generator: torch.Generator) -> State:
+    def reset_state(self, num_envs: int, steps_left: int, generator: torch.Generator) -> State:
         """Accounts at random starts, cut off `steps_left` bars later."""
         bar = self.starts[self.draw(len(self.starts), num_envs, generator)]
         return self.open_training_accounts(bar, bar + steps_left, generator)
@@ -81,7 +81,7 @@ class Windows(ABC, Generic[State]):
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> State:
         """New accounts at the closes of some bars (N,), cut off at the closes of others."""
 
-    def restart(self, ended: Tensor, state: State, fresh: State) -> State:
+    def auto_reset(self, ended: Tensor, state: State, fresh: State) -> State:
         """Account by account, the fresh state or the old one."""
         return where_ended(ended, state, fresh)
 

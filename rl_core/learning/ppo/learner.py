@@ -12,8 +12,8 @@ from rl_core.base.errors import TollgateError
 from rl_core.learning.envs.core import state_tensors, with_tensors
 from rl_core.learning.guard import Part, StepGuard
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import PPOIteration, Validation
-from rl_core.learning.ppo.rollout import Position
+from rl_core.learning.ppo.history import PPOIteration, Validation
+from rl_core.learning.ppo.rollout import RolloutCarry
 from rl_core.learning.ppo.tracker import TradeSummary, TradeTotals
 from rl_core.learning.settings import PPOConfig
 
@@ -33,7 +33,9 @@ class Learner:
     env_steps: int
     totals: TradeTotals
     best_weights: dict[str, Tensor]
-    position: Position[Any] | None = None  # of episodes that go on, where the last rollout ended
+    position: RolloutCarry[Any] | None = (
+        None  # of episodes that go on, where the last rollout ended
+    )
     best_iteration: int = 0
     validations: list[Validation] = field(default_factory=lambda: [])
     history: list[PPOIteration] = field(default_factory=lambda: [])
@@ -80,7 +82,7 @@ class Learner:
         self,
         tensors: Mapping[str, Tensor],
         facts: Mapping[str, Any],
-        like: Position[Any] | None = None,
+        like: RolloutCarry[Any] | None = None,
     ) -> None:
         """Become what a checkpoint of the same network stores.
 

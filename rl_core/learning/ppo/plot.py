@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rl_core.learning.ppo.figures import PPOIteration
+from rl_core.learning.ppo.history import PPOIteration
 
 PANELS: tuple[tuple[str, Callable[[PPOIteration], float | None]], ...] = (
     ("mean return of a rollout", lambda each: each.mean_return),

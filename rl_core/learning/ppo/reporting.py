@@ -1,8 +1,6 @@
 """Where the figures of a PPO training go: terminal, Dagster, TensorBoard and a JSON file."""
 
-import sys
-from collections.abc import Callable
-from enum import StrEnum
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,25 +19,16 @@ from rich.progress import (
 from rich.text import Text
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from rl_core.base.figures import number, percent
+from rl_core.base import logs
+from rl_core.base.figures import flat, number, percent
 from rl_core.base.files import write_json_atomically
-from rl_core.base.progress import flat
 from rl_core.learning.hardware.memory import memory_in_use
-from rl_core.learning.ppo.figures import PPOIteration
+from rl_core.learning.ppo.history import MIN_ENTROPY, PPOIteration
 from rl_core.learning.ppo.score import CompositeScore, composite_score
 from rl_core.learning.ppo.tracker import TradeSummary
-from rl_core.learning.settings import PPOConfig
+from rl_core.learning.settings import PPOConfig, Verbosity
 
-MIN_ENTROPY = 0.05  # nats; below it the policy has all but stopped to explore
-TIMINGS = {"steps_per_second", "rollout_seconds", "policy_seconds", "critic_seconds"}
-
-
-class Verbosity(StrEnum):
-    """How much a training says."""
-
-    QUIET = "quiet"  # one line an iteration
-    NORMAL = "normal"  # with bars for rollout, policy and critic in a terminal
-    VERBOSE = "verbose"  # with statistics of rollout and advantages
+log = logging.getLogger(__name__)
 
 
 class RateColumn(ProgressColumn):
@@ -57,8 +46,7 @@ class TrainingLog:
         config: of the training.
         num_actions: categories.
         device: of the training, for the memory in use.
-        folder: of `metrics.json` and the TensorBoard events; None writes neither.
-        say: prints one line.
+        folder: of `metrics.json` and the TensorBoard events; None writes neither and says nothing.
         verbosity: how much.
     """
 
@@ -68,13 +56,12 @@ class TrainingLog:
         num_actions: int,
         device: Any,
         folder: Path | None,
-        say: Callable[[str], None],
         verbosity: Verbosity = Verbosity.NORMAL,
     ) -> None:
         self.config = config
         self.summaries: list[dict[str, Any]] = []
         self._num_actions, self._device, self._folder = num_actions, device, folder
-        self._say, self._verbosity = say, verbosity
+        self._verbosity = verbosity
         self._seconds: list[float] = []
         self._last: PPOIteration | None = None
         self._skipped = 0
@@ -83,7 +70,8 @@ class TrainingLog:
         self._task: TaskID | None = None
 
     def _new_bars(self) -> Progress | None:
-        if self._verbosity == Verbosity.QUIET or not sys.stderr.isatty():
+        is_mute = self._folder is None or self._verbosity == Verbosity.QUIET
+        if is_mute or not logs.is_a_person_reading():
             return None
         return Progress(
             TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), RateColumn(),
@@ -113,8 +101,15 @@ class TrainingLog:
             self._bars.console.print(
                 text, soft_wrap=True, highlight=False, markup=False, style=style
             )
+        elif self._folder is not None:
+            log.info(text)
+
+    def warning(self, text: str) -> None:
+        """A line that a person should act upon."""
+        if self._bars is not None or self._folder is None:
+            self.line(f"ppo: warning: {text}", style="yellow")
         else:
-            self._say(text)
+            log.warning("ppo: %s", text)
 
     def phase(self, name: str, done: int, total: int) -> None:
         """Move the bar of a phase."""
@@ -146,7 +141,7 @@ class TrainingLog:
             if self._verbosity == Verbosity.VERBOSE:
                 self.line(verbose_line(figures, memory_in_use(self._device)))
             for warning in found:
-                self.line(f"ppo: warning: {warning}", style="yellow")
+                self.warning(warning)
         if self._board is not None:
             for name, value in flat(figures.model_dump(exclude={"iteration"})).items():
                 self._board.add_scalar(name, value, figures.iteration)

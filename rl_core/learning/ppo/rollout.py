@@ -1,6 +1,6 @@
-"""Collect experience: table rows and private features, never observations.
+"""Collect experience: table rows and account features, never observations.
 
-Shapes: T steps, N accounts, P private features, C chunks of a recurrent network, G its layers,
+Shapes: T steps, N accounts, P account features, C chunks of a recurrent network, G its layers,
 D its width.
 """
 
@@ -25,8 +25,8 @@ S = TypeVar("S", bound=tuple[Any, ...])
 class Rollout:
     """T steps of N accounts; row t holds what was seen, done and earned at step t."""
 
-    row: Tensor  # (T, N) int32, of the table
-    private: Tensor  # (T, N, P) standardised
+    bar: Tensor  # (T, N) int32, of the table
+    account_features: Tensor  # (T, N, P) standardised
     category: Tensor  # (T, N) int8
     strength_logit: Tensor  # (T, N)
     log_prob: Tensor  # (T, N)
@@ -41,21 +41,23 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Table:
+class SharedFeatures:
     """What the accounts share, standardised once for the whole training."""
 
     rows: Tensor  # (B, F)
 
     @classmethod
     @torch.no_grad()
-    def prepare(cls, model: ActorCritic, features: Tensor, precision: Precision) -> "Table":
+    def prepare(
+        cls, model: ActorCritic, features: Tensor, precision: Precision
+    ) -> "SharedFeatures":
         """Standardise the shared columns; in low precision they are stored in it."""
         standardised = model.standardiser(features, slice(0, features.shape[1]))
         return cls(standardised.to(precision.dtype))
 
-    def gather(self, row: Tensor, private: Tensor) -> Tensor:
-        """Network inputs (..., F + P) of some rows and standardised private features."""
-        return torch.cat([self.rows[row], private.to(self.rows.dtype)], dim=-1)
+    def gather(self, row: Tensor, account_features: Tensor) -> Tensor:
+        """Network inputs (..., F + P) of some rows and standardised account features."""
+        return torch.cat([self.rows[row], account_features.to(self.rows.dtype)], dim=-1)
 
 
 class StepRecord(NamedTuple, Generic[S]):
@@ -64,8 +66,8 @@ class StepRecord(NamedTuple, Generic[S]):
     step: Step[S]  # as the environment left it
     state: S  # its state, with those that ended started afresh
     memory: Tensor | None
-    private: Tensor
-    row: Tensor
+    account_features: Tensor
+    bar: Tensor
     category: Tensor
     strength_logit: Tensor
     log_prob: Tensor
@@ -75,7 +77,7 @@ class StepRecord(NamedTuple, Generic[S]):
     ended: Tensor
 
 
-class Position(NamedTuple, Generic[S]):
+class RolloutCarry(NamedTuple, Generic[S]):
     """Where a rollout ended, for environments whose episodes go on."""
 
     state: S
@@ -85,7 +87,7 @@ class Position(NamedTuple, Generic[S]):
 
 def rollout_step(
     model: ActorCritic,
-    table: Table,
+    table: SharedFeatures,
     environment: Environment[State],
     state: State,
     memory: Tensor | None,
@@ -96,25 +98,25 @@ def rollout_step(
 ) -> StepRecord[State]:
     """Look, act, trade: a pure function that a compiler can take whole."""
     seen = environment.observe(state)
-    private = standardised(model, seen)
+    account_features = standardised(model, seen)
     with precision.autocast():
         features, memory = model.encoder(
-            table.gather(seen.row, private).unsqueeze(0), memory, starts.unsqueeze(0)
+            table.gather(seen.bar, account_features).unsqueeze(0), memory, starts.unsqueeze(0)
         )
         heads = model.heads(features.squeeze(0))
     action = sample_action(model, heads, noise)
     log_prob = action_log_prob(model, heads, action).log_prob
     result = environment.step(state, action.category, action.strength)
     next_value = torch.zeros_like(heads.value)
-    if environment.truncates_midway:
+    if environment.truncates_within_rollout:
         next_value = observed_value(model, table, environment, result.state, memory, precision)
     ended = result.terminated | result.truncated
     return StepRecord(
         step=result,
-        state=environment.restart(ended, result.state, fresh),
+        state=environment.auto_reset(ended, result.state, fresh),
         memory=memory,
-        private=private,
-        row=seen.row,
+        account_features=account_features,
+        bar=seen.bar,
         category=action.category,
         strength_logit=action.strength_logit,
         log_prob=log_prob,
@@ -127,13 +129,15 @@ def rollout_step(
 
 def standardised(model: ActorCritic, seen: Observation) -> Tensor:
     """Private features in the network's units, (N, P)."""
-    size = seen.private.shape[-1]
-    return model.standardiser(seen.private, slice(len(model.standardiser.mean) - size, None))
+    size = seen.account_features.shape[-1]
+    return model.standardiser(
+        seen.account_features, slice(len(model.standardiser.mean) - size, None)
+    )
 
 
 def observed_value(
     model: ActorCritic,
-    table: Table,
+    table: SharedFeatures,
     environment: Environment[State],
     state: State,
     memory: Tensor | None,
@@ -141,7 +145,7 @@ def observed_value(
 ) -> Tensor:
     """Value (N,) of what a state shows, given the memory of all before it."""
     seen = environment.observe(state)
-    inputs = table.gather(seen.row, standardised(model, seen)).unsqueeze(0)
+    inputs = table.gather(seen.bar, standardised(model, seen)).unsqueeze(0)
     with precision.autocast():
         return model.value(model.encoder(inputs, memory)[0].squeeze(0))
 
@@ -149,7 +153,7 @@ def observed_value(
 def empty_rollout(
     num_steps: int,
     num_envs: int,
-    num_private: int,
+    num_account_features: int,
     environment: Environment[State],
     model: ActorCritic,
     chunk_steps: int,
@@ -163,8 +167,8 @@ def empty_rollout(
     gru = model.encoder.gru
     real, flag = torch.float32, torch.bool
     return Rollout(
-        row=buffer(torch.int32),
-        private=buffer(real, num_private),
+        bar=buffer(torch.int32),
+        account_features=buffer(real, num_account_features),
         category=buffer(torch.int8),
         strength_logit=buffer(real),
         log_prob=buffer(real),
@@ -186,15 +190,15 @@ def empty_rollout(
 @torch.no_grad()
 def collect_rollout(
     model: ActorCritic,
-    table: Table,
+    table: SharedFeatures,
     environment: Environment[State],
     buffers: Rollout,
-    position: Position[State] | None,
+    position: RolloutCarry[State] | None,
     generator: torch.Generator,
     precision: Precision,
     take_step: Callable[..., StepRecord[State]] = rollout_step,
     on_step: Callable[[int, int], None] = lambda done, total: None,
-) -> Position[State]:
+) -> RolloutCarry[State]:
     """Let the policy trade for as many steps as the buffers have rows; where it ended.
 
     Args:
@@ -209,7 +213,7 @@ def collect_rollout(
         on_step: told after each step of how many.
     """
     num_steps, num_envs = buffers.reward.shape
-    state, starts = environment.begin(
+    state, starts = environment.reset(
         position.state if position else None, num_envs, num_steps, generator
     )
     if position is not None:
@@ -219,7 +223,7 @@ def collect_rollout(
     for t in range(num_steps):
         keep_memory(buffers, t, memory)
         noise = draw_noise(num_envs, model.num_actions, generator, buffers.reward.device)
-        fresh = environment.fresh(num_envs, num_steps - t - 1, generator)
+        fresh = environment.reset_state(num_envs, num_steps - t - 1, generator)
         record = take_step(
             model, table, environment, state, memory, starts, noise, fresh, precision
         )
@@ -228,7 +232,7 @@ def collect_rollout(
         on_step(t + 1, num_steps)
     last_value = observed_value(model, table, environment, after, memory, precision)
     follow_up(buffers, last_value)
-    return Position(state, starts, memory)
+    return RolloutCarry(state, starts, memory)
 
 
 def blank_position(
@@ -236,19 +240,19 @@ def blank_position(
     model: ActorCritic,
     config: PPOConfig,
     device: torch.device,
-) -> Position[State]:
+) -> RolloutCarry[State]:
     """A position of the form that a rollout leaves, for a checkpoint to be read into."""
     generator = torch.Generator(device)
-    state, starts = environment.begin(None, config.num_envs, config.rollout_steps, generator)
+    state, starts = environment.reset(None, config.num_envs, config.rollout_steps, generator)
     gru = model.encoder.gru
     memory = None
     if gru is not None:
         memory = torch.zeros(gru.num_layers, config.num_envs, gru.hidden_size, device=device)
-    return Position(state, starts, memory)
+    return RolloutCarry(state, starts, memory)
 
 
 def first_memory(
-    buffers: Rollout, position: Position[State] | None, precision: Precision
+    buffers: Rollout, position: RolloutCarry[State] | None, precision: Precision
 ) -> Tensor | None:
     """(G, N, D) before the first step: as the last rollout left it, or zeros."""
     if buffers.memory is None or (position is not None and position.memory is not None):
@@ -267,7 +271,7 @@ def keep_memory(buffers: Rollout, t: int, memory: Tensor | None) -> None:
 def write_step(buffers: Rollout, t: int, record: StepRecord[State], starts: Tensor) -> None:
     """Copy a step into row t."""
     for name in (
-        "row", "private", "category", "strength_logit", "log_prob", "value", "next_value",
+        "bar", "account_features", "category", "strength_logit", "log_prob", "value", "next_value",
         "reward", "ended",
     ):  # fmt: skip
         getattr(buffers, name)[t] = getattr(record, name)

@@ -14,10 +14,16 @@ from rl_core.learning.hardware.compilation import compiled
 from rl_core.learning.hardware.distributed import Processes
 from rl_core.learning.hardware.precision import Precision, pick_precision
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import PPOIteration, Validation
+from rl_core.learning.ppo.history import PPOIteration, Validation
 from rl_core.learning.ppo.learner import Learner
 from rl_core.learning.ppo.minibatches import Tiling
-from rl_core.learning.ppo.rollout import Rollout, StepRecord, Table, empty_rollout, rollout_step
+from rl_core.learning.ppo.rollout import (
+    Rollout,
+    SharedFeatures,
+    StepRecord,
+    empty_rollout,
+    rollout_step,
+)
 from rl_core.learning.ppo.sizing import tiling_of
 from rl_core.learning.ppo.tracker import TradeSummary
 from rl_core.learning.ppo.update import Losses, Minibatch, ReturnTargets, Update, policy_losses
@@ -69,7 +75,7 @@ class Training(Generic[State]):
     watcher: Watcher
     processes: Processes
     precision: Precision
-    table: Table
+    table: SharedFeatures
     buffers: Rollout
     tiling: Tiling
     return_weights: Tensor  # (H,)
@@ -89,8 +95,8 @@ def prepare_training(
     model, device = learner.model.eval(), learner.totals.pnl.device  # dropout is off throughout
     precision = pick_precision(device, amp=config.amp)
     tiling = tiling_of(config, is_recurrent=model.is_recurrent)
-    table = Table.prepare(model, problem.environment.features, precision)
-    num_private = len(model.standardiser.mean) - table.rows.shape[1]
+    table = SharedFeatures.prepare(model, problem.environment.features, precision)
+    num_account_features = len(model.standardiser.mean) - table.rows.shape[1]
 
     def losses(
         model: ActorCritic, batch: Minibatch, weights: Tensor, tether: tuple[Tensor, Tensor] | None
@@ -111,7 +117,7 @@ def prepare_training(
         buffers=empty_rollout(
             config.rollout_steps,
             config.num_envs,
-            num_private,
+            num_account_features,
             problem.environment,
             model,
             tiling.chunk_steps,

@@ -1,10 +1,9 @@
 """What a PPO training needs of memory, and settings that fit into what there is.
 
-Shapes: T steps, N accounts, P private features, D width, G GRU layers, K steps of a chunk.
+Shapes: T steps, N accounts, P account features, D width, G GRU layers, K steps of a chunk.
 """
 
 import math
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,13 +11,8 @@ from rl_core.base.errors import TollgateError
 from rl_core.learning.ppo.minibatches import Tiling
 from rl_core.learning.settings import ModelConfig, PPOConfig
 
-VramPreset = Literal["high", "low"]
-PRESETS: dict[VramPreset, dict[str, int]] = {
-    "high": {"num_envs": 65_536, "rollout_steps": 512, "num_minibatches": 512},
-    "low": {"num_envs": 2_048, "rollout_steps": 128, "num_minibatches": 64},
-}
 SIZES = ("num_envs", "rollout_steps", "num_minibatches")  # what may be lowered
-ROLLOUT_BYTES = 28  # a step's row without its private features: see `Rollout`
+ROLLOUT_BYTES = 28  # a step's row without its account features: see `Rollout`
 WORKING_BYTES = 180  # advantages, returns, and their temporaries
 SMALLEST_MINIBATCH, SMALLEST_NUM_ENVS = 1024, 64
 STOCK_TABLES = 9  # price, trading, leaving, impact, slippage, and an exposure to each factor
@@ -33,8 +27,8 @@ class ProblemSize(BaseModel):
 
     parameters: int  # of the network
     table_rows: int  # bars
-    observation_size: int  # features, private ones included
-    num_private: int  # features of an account's own
+    observation_size: int  # features, account_features ones included
+    num_account_features: int  # features of an account's own
     num_horizons: int  # return heads
     stocks: int = 0  # of a universe, whose tables and accounts hold numbers for each of them
     portfolios: int = 0  # that the accounts choose from
@@ -63,8 +57,8 @@ def memory_need(config: PPOConfig, model: ModelConfig, size: ProblemSize) -> Mem
     """The formula, tested against measured peaks in `tests/training/test_sizing.py`."""
     samples = config.num_envs * config.rollout_steps
     value_bytes = 2 if config.amp else 4
-    width, shared = model.hidden_dim, size.observation_size - size.num_private
-    per_sample = ROLLOUT_BYTES + 4 * size.num_private + WORKING_BYTES
+    width, shared = model.hidden_dim, size.observation_size - size.num_account_features
+    per_sample = ROLLOUT_BYTES + 4 * size.num_account_features + WORKING_BYTES
     if model.gru_layers:
         per_sample += math.ceil(model.gru_layers * width * 4 / config.chunk_steps)
     if config.clone_kl_coefficient:

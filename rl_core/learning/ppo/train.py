@@ -69,14 +69,14 @@ def train_ppo(
         learner.record_validation(problem.validate(learner.model, 0))
     for iteration in range(learner.iteration + 1, config.num_iterations + 1):
         set_learning_rates(learner, config, iteration)
-        environment = problem.environment.at(config.learned_share(iteration))
+        environment = problem.environment.at_progress(config.learned_share(iteration))
         clock = [time.perf_counter()]
         position = collect_rollout(
             learner.model, training.table, environment, training.buffers, learner.position,
             learner.generator, training.precision, training.take_step,
             lambda done, total: watcher.phase("rollout", done, total),
         )  # fmt: skip
-        learner.position = position if environment.goes_on else None
+        learner.position = position if environment.spans_rollouts else None
         batch = prepare_batch(training.buffers, config, processes)
         clock.append(time.perf_counter())
         log = UpdateLog.empty()
@@ -134,8 +134,8 @@ def take_minibatch(
     rollout, take = batch.rollout, training.tiling.take
     is_recurrent = rollout.memory is not None
     return Minibatch(
-        row=take(rollout.row, tiles),
-        private=take(rollout.private, tiles),
+        bar=take(rollout.bar, tiles),
+        account_features=take(rollout.account_features, tiles),
         starts=take(rollout.starts, tiles) if is_recurrent else None,
         memory=training.tiling.take_memory(rollout.memory, tiles),
         category=take(rollout.category, tiles),
@@ -191,10 +191,14 @@ def clone_heads(training: Training[State], rollout: Rollout) -> Heads:
         raise ValueError("a KL to the clone needs the clone, was none")
     clone.eval()
     memory, rows = None, list[Heads]()
-    for row, private, starts in zip(rollout.row, rollout.private, rollout.starts, strict=True):
+    for row, account_features, starts in zip(
+        rollout.bar, rollout.account_features, rollout.starts, strict=True
+    ):
         with training.precision.autocast():
             features, memory = clone.encoder(
-                training.table.gather(row, private).unsqueeze(0), memory, starts.unsqueeze(0)
+                training.table.gather(row, account_features).unsqueeze(0),
+                memory,
+                starts.unsqueeze(0),
             )
             rows.append(clone.heads(features.squeeze(0)))
     return map_heads(lambda *steps: torch.stack(steps), *rows)
@@ -273,7 +277,7 @@ def encode_rollout(training: Training[State], batch: Batch) -> Tensor:
         rows = take_minibatch(training, batch, some)
         with training.precision.autocast():
             features, _ = model.encoder(
-                training.table.gather(rows.row, rows.private), rows.memory, rows.starts
+                training.table.gather(rows.bar, rows.account_features), rows.memory, rows.starts
             )
         encoded.append(features.unflatten(1, (len(some), -1)).transpose(0, 1))
     return torch.cat(encoded)

@@ -14,15 +14,15 @@ from rl_core.learning.hardware.precision import Precision
 from rl_core.learning.losses import masked_huber_loss, ppo_policy_loss, value_loss
 from rl_core.learning.models.actor_critic import ActorCritic, Heads
 from rl_core.learning.models.hybrid_action import HybridAction, action_log_prob, divergence
-from rl_core.learning.ppo.rollout import Table
+from rl_core.learning.ppo.rollout import SharedFeatures
 from rl_core.learning.settings import PPOConfig
 
 
 class Minibatch(NamedTuple):
     """What a policy update reads."""
 
-    row: Tensor  # (K, M) of the table
-    private: Tensor  # (K, M, P)
+    bar: Tensor  # (K, M) of the table
+    account_features: Tensor  # (K, M, P)
     starts: Tensor | None  # (K, M) bool; None where the network has no memory
     memory: Tensor | None  # (G, M, D) before the chunk
     category: Tensor  # (K, M)
@@ -62,7 +62,7 @@ class ReturnTargets:
 
 def policy_losses(
     model: ActorCritic,
-    table: Table,
+    table: SharedFeatures,
     targets: Tensor,
     batch: Minibatch,
     weights: Tensor,
@@ -84,9 +84,11 @@ def policy_losses(
         precision: of the network.
         average: see `masked_huber_loss`.
     """
-    row = batch.row.long()
+    row = batch.bar.long()
     with precision.autocast():
-        features, _ = model.encoder(table.gather(row, batch.private), batch.memory, batch.starts)
+        features, _ = model.encoder(
+            table.gather(row, batch.account_features), batch.memory, batch.starts
+        )
         heads = model.heads(features)
     action = HybridAction(batch.category.long(), batch.strength_logit)
     policy = action_log_prob(model, heads, action)
@@ -114,7 +116,7 @@ def policy_losses(
 
 def return_head_losses(
     model: ActorCritic,
-    table: Table,
+    table: SharedFeatures,
     targets: Tensor,
     batch: Minibatch,
     weights: Tensor,
@@ -123,9 +125,11 @@ def return_head_losses(
     average: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """The return heads' loss alone, on features that take no gradient: (), (H,)."""
-    row = batch.row.long()
+    row = batch.bar.long()
     with torch.no_grad(), precision.autocast():
-        features, _ = model.encoder(table.gather(row, batch.private), batch.memory, batch.starts)
+        features, _ = model.encoder(
+            table.gather(row, batch.account_features), batch.memory, batch.starts
+        )
     losses = masked_huber_loss(
         model.standardised_returns(features).flatten(0, 1),
         targets[row].flatten(0, 1),

@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from rl_core.base.checks import Check
-from rl_core.learning.ppo.figures import PPOIteration
-from rl_core.learning.ppo.reporting import MIN_ENTROPY
-from rl_core.steps import CHAIN
+from rl_core.base.checks import Check, CheckSpec
+from rl_core.learning.ppo.history import MIN_ENTROPY, PPOIteration
 
 MIN_TREND_T = 2.0  # below it chance alone makes such a slope
+TRAINING_CHECKS = (
+    CheckSpec("entropy_stayed_up", False, "A policy that stopped to explore: raise --ent-coef."),
+    CheckSpec("mean_return_trends_up", False, "Rewards that do not rise: more --timesteps."),
+    CheckSpec("accounts_traded", False, "Accounts that never closed a trade."),
+    CheckSpec("metrics_are_complete", False, "Summaries that are missing from metrics.json."),
+)
+_SPECS = {spec.name: spec for spec in TRAINING_CHECKS}
 
 
 def training_verdict(
@@ -46,8 +51,7 @@ def training_verdict(
 
 
 def _check(name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
-    is_blocking = CHAIN["ppo_policy"][name]
-    return Check(name=name, passed=passed, is_blocking=is_blocking, detail=detail, figures=figures)
+    return _SPECS[name].verdict(passed, detail, **figures)
 
 
 def entropy_check(learned: Sequence[PPOIteration]) -> Check:

@@ -1,12 +1,12 @@
 """The model card: what a person should know before using a version, as Markdown and as HTML."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from markdown import markdown as to_html
 
-from rl_core.base.progress import inline_image
+from rl_core.base.figures import inline_image
 from rl_core.judging.report import GateReport
 from rl_core.judging.reports.gate import sections
 from rl_core.judging.reports.verdict import verdict
@@ -37,18 +37,18 @@ blockquote{border-left:4px solid #c90;margin-left:0;padding-left:1em}"""
 PLOT_ORDER = ("equity", "predictions", "actions", "regimes", "walk_forward")
 
 
-def in_order(plots: Iterable[Path]) -> list[Path]:
-    """Plots as the card shows them."""
+def in_order(plots: Iterable[str]) -> list[str]:
+    """Names of plots as the card shows them."""
 
-    def rank(plot: Path) -> tuple[int, str]:
-        known = [n for n, start in enumerate(PLOT_ORDER) if plot.stem.startswith(start)]
-        return (known[0] if known else len(PLOT_ORDER), plot.stem)
+    def rank(plot: str) -> tuple[int, str]:
+        known = [n for n, start in enumerate(PLOT_ORDER) if plot.startswith(start)]
+        return (known[0] if known else len(PLOT_ORDER), plot)
 
     return sorted(plots, key=rank)
 
 
 def card_markdown(
-    manifest: Manifest, report: GateReport, plots: list[Path], walk: WalkForwardReport | None
+    manifest: Manifest, report: GateReport, plots: Sequence[str], walk: WalkForwardReport | None
 ) -> str:
     """The card as Markdown; its plots lie beside it."""
     span = manifest.data
@@ -56,7 +56,7 @@ def card_markdown(
         f"| {name} | `{ancestor.content[:16]}` | `{ancestor.identity[:16]}` |"
         for name, ancestor in manifest.lineage.items()
     )
-    pictures = "\n\n".join(f"![{plot.stem}]({plot.name})" for plot in plots)
+    pictures = "\n\n".join(f"![{Path(plot).stem}]({plot})" for plot in plots)
     return f"""# Model card: {manifest.desk} {manifest.version}
 
 Stage **{manifest.stage}**: {_stage(manifest, report)}.
@@ -110,14 +110,15 @@ def _walked_forward(desk: str, walk: WalkForwardReport | None) -> str:
     )
 
 
-def with_pictures(card: str, plots: list[Path]) -> str:
+def with_pictures(card: str, plots: Mapping[str, bytes]) -> str:
     """The Markdown with its plots inside, for where no file lies beside it."""
-    for plot in plots:
-        card = card.replace(f"![{plot.stem}]({plot.name})", inline_image(plot))
+    for name, content in plots.items():
+        stem = Path(name).stem
+        card = card.replace(f"![{stem}]({name})", inline_image(stem, content))
     return card
 
 
-def card_html(card: str, plots: list[Path]) -> str:
+def card_html(card: str, plots: Mapping[str, bytes]) -> str:
     """The same as one HTML file with its plots inside: nothing is fetched when it is opened."""
     body = to_html(with_pictures(card, plots), extensions=["tables", "sane_lists"])
     title = html.escape(card.splitlines()[0].removeprefix("# "))

@@ -7,8 +7,9 @@ A run is what is asked for: the policy it starts from, data, settings, processes
 other settings lie in other folders and never touch each other's checkpoints.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,18 @@ import torch
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import sha256_json
-from rl_core.base.shutdown import StopRequest
-from rl_core.learning.hardware.distributed import ONE_PROCESS, Processes
+from rl_core.base.settings import first_difference, slice_settings
+from rl_core.learning.hardware.distributed import Processes
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.ppo.learner import Learner, require_same_shapes
-from rl_core.learning.ppo.reporting import TrainingLog, Verbosity
-from rl_core.learning.ppo.rollout import Position
+from rl_core.learning.ppo.reporting import TrainingLog
+from rl_core.learning.ppo.rollout import RolloutCarry
 from rl_core.learning.ppo.sizing import SIZES
 from rl_core.learning.settings import PPOConfig
-from rl_core.steps.context import Workplace, first_difference
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext, Task
+from rl_core.steps.options import BuildOptions
+from rl_core.steps.regime_dataset import REGIMES
 from rl_core.store.checkpoints import (
     interrupted_name,
     load_checkpoint,
@@ -35,22 +39,10 @@ from rl_core.store.checkpoints import (
     save_checkpoint,
 )
 
-# what a resumed training may change: how long it lasts, and how often it saves
-FREE_TO_CHANGE = {"iterations", "episodes", "timesteps", "checkpoint_every"}
+log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How one training is run; what it learns is the desk's."""
-
-    device: torch.device
-    verbosity: Verbosity = Verbosity.NORMAL
-    resume: bool = False
-    checkpoint: Path | None = None
-    allow_fresh: bool = False
-    max_gpu_gb: tuple[float, float] = (45.0, 20.0)
-    processes: Processes = ONE_PROCESS
-    stop: StopRequest = field(default_factory=StopRequest)  # one that nobody signals
+# what a resumed training may change besides what the step ignores: how long it lasts
+FREE_TO_CHANGE = ("ppo.iterations", "ppo.episodes", "ppo.timesteps")
 
 
 @dataclass(frozen=True)
@@ -73,37 +65,33 @@ class FoundCheckpoint:
         return list(self.facts["log"])
 
 
-def run_facts(
-    work: Workplace, started_from: str, processes: int, device: torch.device
-) -> dict[str, Any]:
+def run_facts(task: Task, started_from: str) -> dict[str, Any]:
     """What makes a training the one that it is."""
-    settings = work.desk.resolved()
-    settings["ppo"] = {k: v for k, v in settings["ppo"].items() if k not in FREE_TO_CHANGE}
+    step, settings = task.step, task.context.desk.resolved()
     return {
         "started_from": started_from,
-        "inputs": {name: work.lake.seal(name).identity for name in ("bars", "regime_dataset")},
-        "settings": {n: settings[n] for n in ("model", "ppo", *work.desk.shared_sections)},
-        "processes": processes,
-        "device": device.type,
+        "inputs": {step.name: task.input(step).identity for step in (BARS, REGIMES)},
+        "settings": slice_settings(settings, step.reads, (*step.ignores, *FREE_TO_CHANGE)),
+        "processes": task.options.processes.count,
+        "device": task.options.device.type,
     }
 
 
-def run_folder(work: Workplace, run: Mapping[str, Any]) -> Path:
+def run_folder(context: DeskContext, run: Mapping[str, Any]) -> Path:
     """A training's own folder."""
-    return training_folder(work) / sha256_json(dict(run))[:12]
+    return training_folder(context) / sha256_json(dict(run))[:12]
 
 
-def training_folder(work: Workplace) -> Path:
+def training_folder(context: DeskContext) -> Path:
     """The folder of all trainings of a desk."""
-    return work.lake.directory.parents[1] / "training" / work.desk.name
+    return context.root / "training" / context.desk.name
 
 
 def find_checkpoint(
     folder: Path,
     run: Mapping[str, Any],
     model: ActorCritic,
-    options: TrainingOptions,
-    say: Callable[[str], None],
+    options: BuildOptions,
 ) -> FoundCheckpoint | None:
     """The checkpoint that was asked for; None to start anew.
 
@@ -114,15 +102,15 @@ def find_checkpoint(
     if options.checkpoint is None and not options.resume:
         return None
     try:
-        return verified(options.checkpoint or newest(folder, say), run, model, options.processes)
+        return verified(options.checkpoint or newest(folder), run, model, options.processes)
     except TollgateError as error:
         if not options.allow_fresh:
             raise
-        say(f"ppo: starting anew: {error}")
+        log.info(f"ppo: starting anew: {error}")
         return None
 
 
-def newest(folder: Path, say: Callable[[str], None]) -> Path:
+def newest(folder: Path) -> Path:
     """The newest valid checkpoint of this training, or else of any other, which will not fit.
 
     Raises:
@@ -132,7 +120,7 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path:
     for place in (folder, *(each for each in others if each != folder)):
         found, refused = newest_checkpoint(place)
         for reason in refused:
-            say(f"ppo: warning: passed over a checkpoint: {reason}")
+            log.warning(f"ppo: passed over a checkpoint: {reason}")
         if found is not None:
             return found
     raise TollgateError(
@@ -167,8 +155,7 @@ def take_up(
     learner: Learner,
     found: FoundCheckpoint,
     config: PPOConfig,
-    like: Position[Any] | None,
-    say: Callable[[str], None],
+    like: RolloutCarry[Any] | None,
 ) -> None:
     """Become what the checkpoint stores.
 
@@ -181,11 +168,11 @@ def take_up(
             f"a resumed training must have iterations left, was {learner.iteration} of "
             f"{config.num_iterations} in {found.path.name}: ask for more"
         )
-    say(f"ppo: resuming from {found.path.name}, after {found.step:,} steps")
+    log.info(f"ppo: resuming from {found.path.name}, after {found.step:,} steps")
     planned = found.facts["iterations"]
     if planned != config.num_iterations:
-        say(
-            f"ppo: warning: this training lasts {config.num_iterations} iterations, was to last "
+        log.warning(
+            f"ppo: this training lasts {config.num_iterations} iterations, was to last "
             f"{planned}: learning rates and curriculum are those of the new length"
         )
 
@@ -195,8 +182,8 @@ def keep(
     folder: Path,
     run: Mapping[str, Any],
     config: PPOConfig,
-    options: TrainingOptions,
-    log: TrainingLog,
+    options: BuildOptions,
+    training_log: TrainingLog,
 ) -> bool:
     """Save what is due; whether the training was asked to stop, here or in another process."""
     processes, device = options.processes, options.device
@@ -220,13 +207,13 @@ def keep(
             facts = {
                 "run": dict(run),
                 "sizes": {name: getattr(config, name) for name in SIZES},
-                "log": log.summaries,
+                "log": training_log.summaries,
                 "iterations": config.num_iterations,
             }
             path = save_checkpoint(
                 folder, name, learner.env_steps, learner.tensors() | own,
                 learner.facts() | facts,
             )  # fmt: skip
-            log.line(f"ppo: saved {path}")
+            training_log.line(f"ppo: saved {path}")
             remove_old(folder)
     return is_stopping and not is_done

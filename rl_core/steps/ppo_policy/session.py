@@ -1,8 +1,8 @@
 """How `ppo_policy` is trained: from which policy, on which market, and on from which checkpoint."""
 
 import copy
+import logging
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from rl_core.learning.hardware.memory import memory_limit
 from rl_core.learning.hardware.precision import pick_precision
 from rl_core.learning.models.actor_critic import ActorCritic, head_weights
 from rl_core.learning.models.policy_file import (
+    Files,
     Policy,
     PolicySpec,
     load_initial_heads,
     load_policy,
     new_model,
 )
-from rl_core.learning.ppo.figures import Validation
+from rl_core.learning.ppo.history import Validation
 from rl_core.learning.ppo.learner import Learner, new_learner, require_same_shapes
 from rl_core.learning.ppo.reporting import TrainingLog
 from rl_core.learning.ppo.rollout import blank_position
@@ -40,19 +41,25 @@ from rl_core.learning.standardise import fit_units
 from rl_core.offline.dataset import dataset_arrays
 from rl_core.offline.regime_filter import filter_training_rows
 from rl_core.offline.settings import RegimeFilterConfig
-from rl_core.steps.bc_policy import demonstrations
-from rl_core.steps.context import Workplace
+from rl_core.steps.bars import BARS
+from rl_core.steps.bc_policy.demonstrations import demonstrations
+from rl_core.steps.bc_policy.step import CLONE
+from rl_core.steps.context import DeskContext, Task
+from rl_core.steps.options import BuildOptions
 from rl_core.steps.ppo_policy.checkpoints import (
     FoundCheckpoint,
-    TrainingOptions,
     find_checkpoint,
     keep,
     run_facts,
     run_folder,
     take_up,
 )
+from rl_core.steps.reading import read_dataset, read_market, read_thresholds
+from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.trading.performance import bar_returns
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,59 +76,59 @@ class Trained:
     initial_heads: dict[str, torch.Tensor]  # of the return heads, before they were ever trained
 
 
-def run_ppo(work: Workplace, options: TrainingOptions, say: Callable[[str], None]) -> Trained:
+def run_ppo(task: Task) -> Trained:
     """Train, from the start or from a checkpoint, and leave checkpoints on the way.
 
     Raises:
         Interrupted: it was asked to stop, and left a checkpoint.
         TollgateError: nothing to start from, or a checkpoint of another training.
     """
-    if work.desk.bars.is_simulated:
-        say(f"ppo: trains on {work.desk.bars.market_name} bars")
-    policy, started_from, initial_heads = starting_policy(work, options, say)
-    before = return_losses(work, policy, options.device)
-    run = run_facts(work, started_from, options.processes.count, options.device)
-    folder = run_folder(work, run)
-    found = find_checkpoint(folder, run, policy.model, options, say)
-    desk = fitting_desk(work, policy, options, found, say)
-    problem = trading_problem(work, desk, policy, options.device)
+    context, options, device = task.context, task.options, task.options.device
+    if context.desk.bars.is_simulated:
+        log.info(f"ppo: trains on {context.desk.bars.market_name} bars")
+    policy, started_from, initial_heads = starting_policy(task)
+    before = return_losses(task, policy, device)
+    run = run_facts(task, started_from)
+    folder = run_folder(context, run)
+    found = find_checkpoint(folder, run, policy.model, options)
+    desk = fitting_desk(task, policy, found)
+    problem = trading_problem(task, desk, policy, device)
     learner = new_learner(
         policy.model,
         desk.ppo,
         {
-            "scales_loss": pick_precision(options.device, amp=desk.ppo.amp).needs_scaling,
+            "scales_loss": pick_precision(device, amp=desk.ppo.amp).needs_scaling,
             "share": options.processes.any,
         },
         options.processes.rank,
         len(problem.environment.rules),
     )
     if found is not None:
-        like = blank_position(problem.environment, policy.model, desk.ppo, options.device)
-        take_up(learner, found, desk.ppo, like, say)
+        like = blank_position(problem.environment, policy.model, desk.ppo, device)
+        take_up(learner, found, desk.ppo, like)
     speaks = options.processes.is_first
     with TrainingLog(
-        desk.ppo, policy.model.num_actions, options.device, folder if speaks else None,
-        say if speaks else lambda _: None, options.verbosity,
-    ) as log:  # fmt: skip
-        log.summaries = found.summaries if found else []
+        desk.ppo, policy.model.num_actions, device, folder if speaks else None, options.verbosity
+    ) as training_log:  # fmt: skip
+        training_log.summaries = found.summaries if found else []
         if not learner.validations:
-            log.line("ppo: scoring the policy it starts from on the validation span")
+            training_log.line("ppo: scoring the policy it starts from on the validation span")
 
         def after_iteration(learner: Learner) -> bool:
-            return keep(learner, folder, run, desk.ppo, options, log)
+            return keep(learner, folder, run, desk.ppo, options, training_log)
 
         is_done = train_ppo(
-            learner, problem, desk.ppo, log, processes=options.processes,
+            learner, problem, desk.ppo, training_log, processes=options.processes,
             after_iteration=after_iteration,
         )  # fmt: skip
     if not is_done:
-        raise interruption(work, options)
-    return Trained(learner, policy.spec, started_from, before, folder, desk, log, initial_heads)
+        raise interruption(context, options)
+    return Trained(
+        learner, policy.spec, started_from, before, folder, desk, training_log, initial_heads
+    )
 
 
-def starting_policy(
-    work: Workplace, options: TrainingOptions, say: Callable[[str], None]
-) -> tuple[Policy, str, dict[str, torch.Tensor]]:
+def starting_policy(task: Task) -> tuple[Policy, str, dict[str, torch.Tensor]]:
     """The policy that training starts from, its name, and its return heads as initialised.
 
     Mode `full` starts from the clone, `incremental` from the champion; heads alone are trained on
@@ -130,24 +137,30 @@ def starting_policy(
     Raises:
         TollgateError: there is none, or its network is not the one that the desk asks for.
     """
-    desk, device = work.desk, options.device
+    context, desk, device = task.context, task.context.desk, task.options.device
+    files: Files
     if desk.ppo.mode == "incremental":
-        version = work.store.served("champion")
-        place, name = version.directory, version.manifest.version
+        version = context.models.served("champion")
+        files, name = version.folder, version.manifest.version
+    elif desk.ppo.train_heads_only:
+        context.require_fresh(task.step)  # it is sealed anew as made from the same inputs
+        files = context.open_artifact(task.step)
+        name = f"{task.step.name} {files.content[:12]}"
     else:
-        link = "ppo_policy" if desk.ppo.train_heads_only else "bc_policy"
-        if link == "ppo_policy":
-            work.lake.lineage(link)  # it is sealed anew as made from the same inputs
-        name = f"{link} {work.lake.load(link).content[:12]}"
-        place = work.lake.directory / link
-    policy, initial_heads = load_policy(place, device), load_initial_heads(place)
-    thresholds = work.read_thresholds("regime_dataset")
+        files = task.input(CLONE)
+        name = f"{CLONE.name} {files.content[:12]}"
+    policy = load_policy(files, context.kind.state.names, device)
+    initial_heads = load_initial_heads(files)
+    thresholds = read_thresholds(task.input(REGIMES))
     # the risk head is the clone's affair: PPO keeps it as it finds it
     shape = desk.model.model_copy(update={"risk_head": policy.spec.model.risk_head})
-    spec = policy.spec.model_copy(update={"model": shape, "thresholds": thresholds})
-    if policy.spec.actions != work.kind.actions:
+    memory_bars = desk.ppo.rollout_steps if shape.gru_layers else None
+    spec = policy.spec.model_copy(
+        update={"model": shape, "thresholds": thresholds, "memory_bars": memory_bars}
+    )
+    if policy.spec.actions != context.kind.actions:
         raise TollgateError(
-            f"{name} must choose from {', '.join(work.kind.actions)}, was trained to choose from "
+            f"{name} must choose from {', '.join(context.kind.actions)}, was trained to choose from "
             f"{', '.join(policy.spec.actions)}"
         )
     if policy.spec.horizons != desk.dataset.horizons:
@@ -159,28 +172,23 @@ def starting_policy(
     try:
         require_same_shapes(wanted, policy.model.state_dict(), name)
     except TollgateError as mismatch:
-        if not options.allow_fresh or desk.ppo.train_heads_only:
+        if not task.options.allow_fresh or desk.ppo.train_heads_only:
             raise
-        say(f"ppo: starting from a new network ({spec.model.shape()}): {mismatch}")
-        train, _ = demonstrations(work, device)
+        log.info(f"ppo: starting from a new network ({spec.model.shape()}): {mismatch}")
+        train, _ = demonstrations(task.input(REGIMES), desk.dataset.horizons, device)
         fit_units(wanted, train.states, train.returns)
         return Policy(wanted.eval(), spec), "a new network", head_weights(wanted)
     return Policy(policy.model, spec), name, initial_heads
 
 
-def return_losses(work: Workplace, policy: Policy, device: torch.device) -> list[float]:
+def return_losses(task: Task, policy: Policy, device: torch.device) -> list[float]:
     """Masked Huber loss of each return head on the training rows."""
-    rows, _ = demonstrations(work, device)
-    return cloning_scores(policy.model, rows, work.desk.bc).return_losses
+    desk = task.context.desk
+    rows, _ = demonstrations(task.input(REGIMES), desk.dataset.horizons, device)
+    return cloning_scores(policy.model, rows, desk.bc).return_losses
 
 
-def fitting_desk(
-    work: Workplace,
-    policy: Policy,
-    options: TrainingOptions,
-    found: FoundCheckpoint | None,
-    say: Callable[[str], None],
-) -> DeskConfig:
+def fitting_desk(task: Task, policy: Policy, found: FoundCheckpoint | None) -> DeskConfig:
     """The desk with this process's share of the steps, and sizes that fit into its memory.
 
     What was lowered is said. A resumed training keeps the sizes that it had.
@@ -188,38 +196,39 @@ def fitting_desk(
     Raises:
         TollgateError: a rollout of these settings does not split into equal minibatches.
     """
-    ppo = work.desk.ppo.for_processes(options.processes.count)
+    context, options, device = task.context, task.options, task.options.device
+    ppo, bars = context.desk.ppo.for_processes(options.processes.count), task.input(BARS).facts
     size = ProblemSize(
         parameters=sum(parameter.numel() for parameter in policy.model.parameters()),
-        table_rows=work.lake.load("bars").metadata["rows"],
-        **work.kind.crowd(work.lake.load("bars").metadata["stocks"]),
+        table_rows=bars.rows,
+        **context.kind.memory_dimensions(bars.stocks),
         observation_size=len(policy.spec.features),
-        num_private=len(work.kind.state.account),
+        num_account_features=len(context.kind.state.account),
         num_horizons=len(policy.spec.horizons),
     )
     if found is not None:
         ppo = ppo.model_copy(update=found.sizes)
     else:
-        limit = options.processes.smallest_share(
-            memory_limit(options.device, options.max_gpu_gb), options.device
-        )
+        limit = options.processes.smallest_share(memory_limit(device, options.max_gpu_gb), device)
         ppo, lowered = fitted(ppo, policy.spec.model, size, limit)
         for warning in lowered:
-            say(f"ppo: warning: {warning}")
+            log.warning(f"ppo: {warning}")
     tiling_of(ppo, is_recurrent=policy.model.is_recurrent)
-    return work.desk.model_copy(update={"ppo": ppo})
+    return context.desk.model_copy(update={"ppo": ppo})
 
 
 def trading_problem(
-    work: Workplace, desk: DeskConfig, policy: Policy, device: torch.device
+    task: Task, desk: DeskConfig, policy: Policy, device: torch.device
 ) -> Problem[Any]:
     """The training span with the data filter's starts, and how a policy is validated."""
-    dataset, kind = work.read_dataset("regime_dataset"), kind_of(desk)
-    market = work.read_market(policy.spec.thresholds)
+    dataset, kind = read_dataset(task.input(REGIMES)), kind_of(desk)
+    market = read_market(task.context, task.input(BARS), policy.spec.thresholds)
     span = split_span(dataset, "validation")
 
     def validate(model: ActorCritic, iteration: int) -> Validation:
-        walk = evaluate_policy(kind, market, model, span, is_quick=True)[1]
+        walk = evaluate_policy(
+            kind, market, model, span, memory_bars=desk.ppo.rollout_steps, is_quick=True
+        )[1]
         return Validation(
             iteration=iteration,
             score=walk.performance.sharpe,
@@ -282,12 +291,14 @@ def return_targets(
     return ReturnTargets(horizons, values)
 
 
-def interruption(work: Workplace, options: TrainingOptions) -> Interrupted:
+def interruption(context: DeskContext, options: BuildOptions) -> Interrupted:
     """What an interrupted training says at its end."""
-    asked = {name: getattr(work.desk.ppo, name) for name in ("timesteps", "episodes", "iterations")}
+    asked = {
+        name: getattr(context.desk.ppo, name) for name in ("timesteps", "episodes", "iterations")
+    }
     length = next(f"--{name} {value}" for name, value in asked.items() if value is not None)
     return Interrupted(
         options.stop.signum or signal.SIGTERM,
-        f"training of desk {work.desk.name} was interrupted and saved; go on with "
-        f"tollgate ppo --desk {work.desk.name} --resume {length} and the same settings",
+        f"training of desk {context.desk.name} was interrupted and saved; go on with "
+        f"tollgate ppo --desk {context.desk.name} --resume {length} and the same settings",
     )

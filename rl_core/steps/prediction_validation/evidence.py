@@ -3,8 +3,9 @@
 Shapes: S bars of the test span, H horizons, R rows of a dataset, A actions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.units import length_ns
+from rl_core.desk import DeskConfig
 from rl_core.features.prepare import PreparedMarket
-from rl_core.judging.report import ReturnInterval
 from rl_core.judging.safety import (
     Behaviour,
     CloneAgreement,
@@ -29,7 +30,6 @@ from rl_core.judging.skill.trading import TradingEvidence
 from rl_core.judging.statistics.conformal import conformal_quantile, coverage_of
 from rl_core.judging.stress import RegimeFigures
 from rl_core.learning.cloning.clone import (
-    CloningScores,
     Demonstrations,
     cloning_loss,
     cloning_scores,
@@ -37,15 +37,22 @@ from rl_core.learning.cloning.clone import (
     split_heads,
     windows,
 )
+from rl_core.learning.cloning.figures import CloningScores
 from rl_core.learning.models.actor_critic import ActorCritic, Heads, head_weights
 from rl_core.learning.models.hybrid_action import most_likely_action
 from rl_core.learning.models.policy_file import Policy, load_initial_heads, load_policy
 from rl_core.learning.policy_walk import PolicyDecisions
 from rl_core.learning.settings import CloningConfig
 from rl_core.offline.dataset import dataset_arrays
-from rl_core.serving.answer import decide_state
-from rl_core.steps import CHAIN
-from rl_core.steps.context import Workplace
+from rl_core.serving.loaded import LoadedModel
+from rl_core.steps.bc_policy.step import CLONE
+from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.reading import read_dataset
+from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.step import F, Step
+from rl_core.store.intervals import ReturnInterval
 from rl_core.store.trials import Trial, candidates_of, number_of, variance_of
 from rl_core.trading.accounts import HOLD
 
@@ -60,11 +67,21 @@ VOLATILITY_FLOOR = 0.1  # of the training median: a market that stands still pro
 class Judged:
     """The policy under judgement, and what it is judged on."""
 
-    work: Workplace
+    context: DeskContext
+    inputs: Mapping[str, Opened[Any]]  # of the gate, by step
     policy: Policy
     market: PreparedMarket
     dataset: pd.DataFrame  # all rows
     decisions: PolicyDecisions  # on the test span
+
+    @property
+    def desk(self) -> DeskConfig:
+        """The settings to judge by."""
+        return self.context.desk
+
+    def input(self, step: Step[F]) -> Opened[F]:
+        """The artefact of a step that the gate was given."""
+        return self.inputs[step.name]
 
     def rows(self, split: str) -> pd.DataFrame:
         """Rows of a split."""
@@ -72,7 +89,7 @@ class Judged:
 
     def demonstrations(self, split: str) -> Demonstrations:
         """The same as the losses take them; training rows as the regime filter left them."""
-        dataset = self.work.read_dataset("regime_dataset") if split == "train" else self.dataset
+        dataset = read_dataset(self.input(REGIMES)) if split == "train" else self.dataset
         arrays = dataset_arrays(dataset, self.policy.spec.horizons, split)
         return Demonstrations.from_arrays(arrays, CPU)
 
@@ -94,9 +111,8 @@ def safety_evidence(
     judged: Judged, regimes: Mapping[str, RegimeFigures], account_error: float
 ) -> Evidence:
     """For the safety tier."""
-    policy, bc = judged.policy, judged.work.desk.bc
+    policy, bc = judged.policy, judged.desk.bc
     train, test = judged.demonstrations("train"), judged.demonstrations("test")
-    state = judged.decisions.states[-1]
     return Evidence(
         horizons=policy.spec.horizons,
         predictions=judged.predictions,
@@ -105,15 +121,22 @@ def safety_evidence(
         action_names=policy.spec.actions,
         train=imitation(cloning_scores(policy.model, train, bc)),
         test=imitation(cloning_scores(policy.model, test, bc)),
-        latencies_seconds=measure_latencies(lambda: decide_state(policy, state)),
+        latencies_seconds=measure_latencies(answering(judged)),
         account_error=account_error,
         regimes=regimes,
         on_train=behaviour(policy, train, bc),
         on_test=behaviour(policy, test, bc),
         heads=None if judged.predictions is None else head_training(judged, train),
-        clone=clone_agreement(judged.work, test),
-        missing_links=missing_links(judged.work),
+        clone=clone_agreement(judged, test),
+        missing_links=missing_links(judged),
     )
+
+
+def answering(judged: Judged) -> Callable[[], object]:
+    """What a served model does to answer for the last bar, to be timed."""
+    policy = judged.policy
+    model = LoadedModel(policy, judged.desk, {}, policy.spec.memory_bars)
+    return lambda: model.answer(judged.market, {})
 
 
 def imitation(scores: CloningScores) -> Imitation:
@@ -136,7 +159,7 @@ def behaviour(policy: Policy, rows: Demonstrations, config: CloningConfig) -> Be
 
 def head_training(judged: Judged, rows: Demonstrations) -> HeadTraining:
     """How far the return heads moved, and how much of the trunk's gradient is theirs."""
-    initial = load_initial_heads(judged.work.lake.directory / "ppo_policy")
+    initial = load_initial_heads(judged.input(PPO))
     moved = torch.zeros(len(judged.policy.spec.horizons))
     length = torch.zeros_like(moved)
     for name, weights in head_weights(judged.policy.model).items():
@@ -147,7 +170,7 @@ def head_training(judged: Judged, rows: Demonstrations) -> HeadTraining:
     distance = (moved.sqrt() / length.sqrt().clamp(min=1e-12)).tolist()
     return HeadTraining(
         movement=dict(zip(judged.policy.spec.horizons, distance, strict=True)),
-        gradient_share=gradient_share(judged.policy.model, rows, judged.work.desk.bc),
+        gradient_share=gradient_share(judged.policy.model, rows, judged.desk.bc),
     )
 
 
@@ -176,11 +199,11 @@ def gradient_share(model: ActorCritic, rows: Demonstrations, config: CloningConf
     return float(norms[0] / (norms[0] + norms[1]).clamp(min=1e-12))
 
 
-def clone_agreement(work: Workplace, test: Demonstrations) -> CloneAgreement:
+def clone_agreement(judged: Judged, test: Demonstrations) -> CloneAgreement:
     """How the clone that PPO began with agrees with the teacher."""
-    work.lake.load("bc_policy")
-    clone = load_policy(work.lake.directory / "bc_policy")
-    scores = cloning_scores(clone.model, test, work.desk.bc)
+    sealed = judged.context.input_of(judged.input(PPO), CLONE)
+    clone = load_policy(sealed, judged.context.kind.state.names)
+    scores = cloning_scores(clone.model, test, judged.desk.bc)
     return CloneAgreement(
         accuracy=scores.accuracy,
         balanced_accuracy=scores.balanced_accuracy,
@@ -190,27 +213,27 @@ def clone_agreement(work: Workplace, test: Demonstrations) -> CloneAgreement:
     )
 
 
-def missing_links(work: Workplace) -> list[str]:
-    """Links that the policy's lineage should have and has not, or what is wrong with one."""
+def missing_links(judged: Judged) -> list[str]:
+    """Steps that the policy's lineage should have and has not, or what is wrong with one."""
     try:
-        found = work.lake.lineage("ppo_policy")
+        found = judged.context.artifacts.lineage(judged.input(PPO).artifact)
     except TollgateError as error:
         return [str(error)]
-    links = list(CHAIN)
-    return [name for name in links[: links.index("ppo_policy") + 1] if name not in found]
+    return [step.name for step in PPO.ancestors if step.name not in found]
 
 
-def complete_ledger(work: Workplace) -> list[Trial]:
+def complete_ledger(context: DeskContext) -> list[Trial]:
     """Every trial of the desk.
 
     Raises:
-        TollgateError: fewer than a version of the store was judged with: trials were lost.
+        TollgateError: a trial was lost, or there are fewer than a version of the store was judged
+            with.
     """
-    trials = work.trials.trials()
-    counted = max(work.store.trials().values(), default=0)
+    trials = context.trials.trials()
+    counted = max(context.models.trials().values(), default=0)
     if number_of(trials) < counted:
         raise TollgateError(
-            f"{work.trials.directory} must hold the {counted} trials that a version of the store "
+            f"{context.trials.directory} must hold the {counted} trials that a version of the store "
             f"was judged with, was {number_of(trials)}: bring back what was deleted"
         )
     return trials
@@ -218,7 +241,7 @@ def complete_ledger(work: Workplace) -> list[Trial]:
 
 def overlap_bars(judged: Judged) -> tuple[int, ...]:
     """How many bars a target of each horizon spans, (H,)."""
-    interval = judged.work.desk.bars.interval_ns
+    interval = judged.desk.bars.interval_ns
     return tuple(max(-(-length_ns(h) // interval), 1) for h in judged.policy.spec.horizons)
 
 
@@ -226,9 +249,9 @@ def skill_evidence(
     judged: Judged, returns: Mapping[str, Array], bars_per_year: float
 ) -> SkillEvidence:
     """For the skill tier."""
-    work, horizons = judged.work, judged.policy.spec.horizons
+    horizons = judged.policy.spec.horizons
     train = dataset_arrays(judged.dataset, horizons, "train").returns.astype(np.float64)
-    trials = complete_ledger(work)
+    trials = complete_ledger(judged.context)
     variance = variance_of(trials)
     return SkillEvidence(
         ForecastEvidence(
@@ -243,7 +266,7 @@ def skill_evidence(
             bars_per_year=bars_per_year,
             trials=number_of(trials),
             trial_variance=None if variance is None else variance / bars_per_year,
-            candidates=candidates_of(trials, work.lake.seal("offline_dataset").content),
+            candidates=candidates_of(trials, judged.input(OFFLINE_DATASET).content),
         ),
     )
 
@@ -287,7 +310,7 @@ def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterva
 def _residuals(judged: Judged, split: str, volatility: Array, floor: float) -> Array:
     """What came less what was predicted (R, H), in volatilities of the bar."""
     model, rows = judged.policy.model.eval(), judged.demonstrations(split)
-    heads: Heads = split_heads(model, rows, judged.work.desk.bc)
+    heads: Heads = split_heads(model, rows, judged.desk.bc)
     predicted = model.predicted_returns(heads.returns).double().numpy()
     at = np.nan_to_num(volatility[judged.rows(split)["bar"].to_numpy()])
     return (rows.returns.double().numpy() - predicted) / np.maximum(at, floor)[:, None]

@@ -1,228 +1,68 @@
-"""prediction_validation: the gate. The only link that reads the test span."""
+"""prediction_validation, declared; torch is loaded by the build alone."""
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from rl_core.base.checks import Check
+from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import validated
-from rl_core.base.files import read_json, write_json
-from rl_core.judging.accounts import CHAMPION, POLICY, TEACHER
-from rl_core.judging.metrics import PredictionMetrics, prediction_metrics
+from rl_core.judging.metrics import PredictionMetrics
 from rl_core.judging.report import GateReport
-from rl_core.judging.reports.gate import markdown
-from rl_core.judging.reports.plots import write_plots
-from rl_core.judging.reports.verdict import verdict
-from rl_core.judging.safety import judge_safety
-from rl_core.judging.skill.tier import SkillReport, judge_skill
-from rl_core.judging.stress import RegimeFigures, regime_figures, regimes_of
-from rl_core.kinds.registry import AccountWalk
-from rl_core.learning.models.policy_file import WEIGHTS, load_policy
-from rl_core.offline.dataset import action_distribution
-from rl_core.steps.bars import read_caveats
-from rl_core.steps.context import Workplace
-from rl_core.steps.ppo_policy.step import record_trial
-from rl_core.steps.prediction_validation.champion import Rival, champion_on
-from rl_core.steps.prediction_validation.evidence import (
-    Judged,
-    return_intervals,
-    safety_evidence,
-    skill_evidence,
-)
-from rl_core.steps.scoring import evaluate_policy, split_span
-from rl_core.store.artifacts import Artifact
-from rl_core.trading.performance import Performance, annual_factor, bar_returns
+from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.step import Facts, Step
+from rl_core.trading.performance import Performance
 
-AGAINST_CHAMPION = "holds_against_the_champion"
+REPORT, REPORT_TEXT = "report.json", "report.md"
 
 
-def build_prediction_validation(work: Workplace) -> Artifact:
-    """Judge the policy on the test span and seal the report, whatever the verdict."""
-    inputs = work.inputs("bars", "offline_dataset", "regime_dataset", "ppo_policy")
-    policy = load_policy(work.lake.directory / "ppo_policy")
-    market, dataset = work.read_market(policy.spec.thresholds), work.read_dataset("offline_dataset")
-    span = split_span(dataset, "test")
-    decisions, own = evaluate_policy(work.kind, market, policy.model, span)
-    judged = Judged(work, policy, market, dataset, decisions)
-    record_trial(work)
-    weights = inputs["ppo_policy"].files[WEIGHTS]
-    work.trials.judged(weights, own.performance.sharpe)
-    rival = champion_on(work, weights, span, decisions)
-    walks = accounts(judged, own, span[0], rival)
-    report = judge(judged, walks, rival, inputs["ppo_policy"].content)
-    with work.lake.build(
-        "prediction_validation", inputs, work.desk.resolved(), summary(report)
-    ) as directory:
-        write_report(directory, judged, report, walks)
-    return work.lake.load("prediction_validation")
+class GateFacts(Facts):
+    """The figures of a judgement that people look at first."""
+
+    is_safe: bool
+    is_skilled: bool
+    failed: list[str]
+    verdict: str
+    performance: dict[str, Performance]  # policy, teacher, benchmarks, on the test span
+    predictions: dict[str, PredictionMetrics]  # by horizon
 
 
-def accounts(
-    judged: Judged, own: AccountWalk, first: int, rival: Rival | None
-) -> dict[str, AccountWalk]:
-    """The policy's account through the test span, and all that it stands beside."""
-    kind, test = judged.work.kind, judged.rows("test")
-    action, strength = test["action"].to_numpy(np.int8), test["strength"].to_numpy(np.float64)
-    walks = {
-        POLICY: own,
-        TEACHER: kind.walk(judged.market, first, action, strength),
-        **kind.benchmarks(judged.market, first, len(test)),
-    }
-    if rival is not None and rival.walk is not None:
-        walks[CHAMPION] = rival.walk
-    return walks
+def build(task: Task) -> GateFacts:
+    """Judge the policy on the test span."""
+    from rl_core.steps.prediction_validation.gate import build as judge_policy
+
+    return judge_policy(task)
 
 
-def judge(
-    judged: Judged, walks: dict[str, AccountWalk], rival: Rival | None, content: str
-) -> GateReport:
-    """Both tiers."""
-    desk, test = judged.work.desk, judged.rows("test")
-    per_year = annual_factor(judged.market.ns[test["bar"].to_numpy()])
-    regimes = figures_by_regime(judged, walks[POLICY], per_year)
-    error = relative_error(walks[POLICY].equity, judged.decisions.equity)
-    checks = judge_safety(safety_evidence(judged, regimes, error), desk.gate)
-    is_safe = all(check.passed for check in checks if check.is_blocking)
-    returns = {name: bar_returns(walk.equity) for name, walk in walks.items()}
-    skill = judge_skill(skill_evidence(judged, returns, per_year), desk.gate)
-    skill = speak_of_champion(skill, rival)
-    return GateReport(
-        desk=desk.name,
-        data=desk.bars.market_name,
-        policy=content,
-        test_start=str(test["timestamp"].iloc[0]),
-        test_end=str(test["timestamp"].iloc[-1]),
-        test_bars=len(test),
-        is_safe=is_safe,
-        is_skilled=is_safe and skill.is_skilled,
-        checks=checks,
-        skill=skill,
-        predictions=metrics_by_horizon(judged),
-        intervals=return_intervals(judged, desk.gate.interval_coverage),
-        performance=with_intervals(walks, skill),
-        regimes=regimes,
-        actions=action_distribution(judged.decisions.action, judged.policy.spec.actions),
-        champion=None if rival is None else rival.comparison,
-        caveats=read_caveats(judged.work),
-    )
-
-
-def speak_of_champion(skill: SkillReport, rival: Rival | None) -> SkillReport:
-    """One that cannot be compared is not beaten; one of the same weights need not be."""
-    if rival is None or rival.walk is not None:
-        return skill
-    reason = rival.comparison.reason
-    detail = reason or f"the champion, {rival.comparison.version}, has the same weights"
-    checks = [
-        check.model_copy(update={"passed": not reason, "detail": detail})
-        if check.name == AGAINST_CHAMPION
-        else check
-        for check in skill.checks
-    ]
-    return skill.with_checks(checks)
-
-
-def with_intervals(walks: dict[str, AccountWalk], skill: SkillReport) -> dict[str, Performance]:
-    """Each account's figures, the interval of its Sharpe ratio by bootstrap."""
-    found: dict[str, Performance] = {}
-    for name, walk in walks.items():
-        low, high = skill.sharpe_intervals[name]
-        known = walk.performance.sharpe is not None
-        found[name] = walk.performance.model_copy(
-            update={"sharpe_low": low, "sharpe_high": high} if known else {}
-        )
-    return found
-
-
-def figures_by_regime(
-    judged: Judged, own: AccountWalk, per_year: float
-) -> dict[str, RegimeFigures]:
-    """The policy in each kind of market."""
-    test = judged.rows("test")
-    regimes = regimes_of(
-        test["regime"].to_numpy(np.int8),
-        test["adx"].to_numpy(np.float64),
-        judged.policy.spec.thresholds.trending_adx,
-    )
-    decisions = judged.decisions
-    return regime_figures(
-        regimes, decisions.action, judged.policy.spec.actions, judged.predictions,
-        bar_returns(own.equity), per_year,
-    )  # fmt: skip
-
-
-def metrics_by_horizon(judged: Judged) -> dict[str, PredictionMetrics]:
-    """Prediction metrics; empty where predictions are missing or not finite."""
-    predictions = judged.predictions
-    if predictions is None or not np.isfinite(predictions).all():
-        return {}
-    return {
-        horizon: prediction_metrics(prediction, target)
-        for horizon, prediction, target in zip(
-            judged.policy.spec.horizons, predictions.T, judged.targets.T, strict=True
-        )
-    }
-
-
-def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
-    """Largest relative difference, 0 where both are 0."""
-    return float((np.abs(values - expected) / np.maximum(np.abs(expected), 1e-9)).max())
-
-
-def summary(report: GateReport) -> dict[str, Any]:
-    """The figures that people look at first."""
-    return {
-        "is_safe": report.is_safe,
-        "is_skilled": report.is_skilled,
-        "failed": [check.name for check in report.all_checks if not check.passed],
-        "verdict": verdict(report.model_dump(mode="json")),
-        **{name: p.model_dump() for name, p in report.performance.items()},
-        "predictions": {horizon: m.model_dump() for horizon, m in report.predictions.items()},
-    }
-
-
-def write_report(
-    directory: Path, judged: Judged, report: GateReport, walks: dict[str, AccountWalk]
-) -> None:
-    """The report for machines and for people, with its plots."""
-    write_json(directory / "report.json", report.model_dump(mode="json"))
-    (directory / "report.md").write_text(markdown(report))
-    write_plots(
-        directory,
-        report,
-        judged.rows("test")["timestamp"],
-        {name: walk.equity for name, walk in walks.items()},
-        judged.predictions,
-        judged.targets,
-        action_shares(judged),
-    )
-
-
-def action_shares(judged: Judged) -> dict[str, dict[str, float]]:
-    """How often which action was chosen: by the policy, and by its teacher in both spans."""
-    names = judged.policy.spec.actions
-    taken = {
-        "this policy, test": judged.decisions.action,
-        "teacher, test": judged.rows("test")["action"],
-        "teacher, train": judged.rows("train")["action"],
-    }
-    return {
-        who: {name: count / len(actions) for name, count in counts.items()}
-        for who, actions in taken.items()
-        for counts in [action_distribution(actions, names)]
-    }
-
-
-def read_report(work: Workplace) -> GateReport:
+def read_report(gate: Opened[GateFacts]) -> GateReport:
     """The sealed report."""
-    work.lake.load("prediction_validation")
-    path = work.lake.path("prediction_validation", "report.json")
-    return validated(GateReport, read_json(path), str(path))
+    return validated(GateReport, gate.read_json(REPORT), f"{REPORT} of {gate.seal.name}")
 
 
-def run_checks(work: Workplace) -> list[Check]:
+def judge(_context: DeskContext, gate: Opened[GateFacts]) -> list[Check]:
     """The checks of the sealed report; those of skill stop nobody from being served as shadow."""
-    report = read_report(work)
+    report = read_report(gate)
     skill = [] if report.skill is None else report.skill.checks
     return [*report.checks, *(check.model_copy(update={"is_blocking": False}) for check in skill)]
+
+
+GATE = Step(
+    name="prediction_validation",
+    about="""The gate: what the policy shows on the untouched test span.
+
+Two tiers. The safety checks block what comes next: without them a version is not served. The skill
+checks warn: without them it is served as `shadow` and its vote weighs nothing. The report compares
+the policy with its teacher, with holding and with the champion, all costs paid.""",
+    facts=GateFacts,
+    build=build,
+    needs=(BARS, OFFLINE_DATASET, REGIMES, PPO),
+    reads=(*MARKET, *ACCOUNT, "environment", "dataset.horizons", "bc", "gate"),
+    checks=(
+        *(CheckSpec(name, True, guards) for name, guards in SAFETY_CHECKS.items()),
+        *(CheckSpec(name, False, guards) for name, guards in SKILL_CHECKS.items()),
+    ),
+    judge=judge,
+    command="gate",
+    technologies=("pytorch",),
+)

@@ -6,114 +6,112 @@ What a fold gives is kept under the hash of the bars that it knew, so an interru
 where it was, and bars that come later add folds without touching those that are there.
 """
 
+import logging
 import tempfile
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from rl_core.base.errors import TollgateError
-from rl_core.base.files import new_directory, read_json, sha256_file, sha256_json, write_json
+from rl_core.base import logs
+from rl_core.base.code import code_fingerprint
+from rl_core.base.files import sha256_json, write_json
+from rl_core.base.settings import slice_settings
 from rl_core.features.prepare import PreparedMarket
 from rl_core.judging.accounts import BENCHMARKS, POLICY, TEACHER
 from rl_core.judging.statistics.sharpe import SharpeFigures
-from rl_core.kinds.registry import AccountWalk
+from rl_core.kinds.base import AccountWalk
 from rl_core.learning.models.policy_file import load_policy
 from rl_core.learning.policy_walk import PolicyDecisions
 from rl_core.market.settings import BarSpan
-from rl_core.steps.backtest_history import build_backtest_history
-from rl_core.steps.bc_policy import build_bc_policy
-from rl_core.steps.context import BARS, SENTIMENT, Workplace
-from rl_core.steps.offline_dataset import build_offline_dataset
-from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
-from rl_core.steps.ppo_policy.step import build_ppo_policy
+from rl_core.steps.bars import BARS, QUALITY, SENTIMENT, TABLE, BarsFacts
+from rl_core.steps.bc_policy.step import CLONE
+from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.options import BuildOptions
+from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.prediction_validation.evidence import Judged, return_intervals
-from rl_core.steps.regime_dataset import build_regime_dataset
+from rl_core.steps.reading import read_bars, read_dataset, read_market, read_sentiment
+from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.runner import build, run_chain, verdicts
 from rl_core.steps.scoring import evaluate_policy
-from rl_core.steps.soundness import link_checks, require_sound
 from rl_core.steps.walk_forward.folds import Fold
 from rl_core.steps.walk_forward.report import FoldFigures
-from rl_core.store.artifacts import Artifact
+from rl_core.store.sealed import LEFTOVER, SealedFolder, draft_folder, open_sealed, seal
 from rl_core.trading.performance import annual_factor, bar_returns
 
 ACCOUNT, FIGURES, SEAL = "account.parquet", "fold.json", "seal.json"
-# sections that say nothing of how a fold is trained and tested
-SAYS_NOTHING = ("gate", "retrain", "owners", "description", "splits")
+# settings that shape a fold beside the sections that its chain reads
+OF_FOLDS = (
+    "walk_forward.scheme", "walk_forward.train", "walk_forward.test", "walk_forward.groups",
+    "walk_forward.validation_fraction", "walk_forward.embargo", "walk_forward.test_groups",
+    "splits.purge", "gate.interval_coverage",
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 
-def run_fold(
-    work: Workplace,
-    fold: Fold,
-    market: PreparedMarket,
-    device: torch.device,
-    say: Callable[[str], None],
-) -> dict[int, Path]:
-    """Seed -> where the fold's result lies; what was done before is not done again."""
-    home = results_folder(work)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".under_way.") as name:
-        own = fold_workplace(work, fold, Path(name))
-        known = seal_fold_bars(own, work, market.bars["timestamp"].iloc[fold.last_bar])
+def run_fold(task: Task, fold: Fold, market: PreparedMarket) -> dict[int, SealedFolder]:
+    """Seed -> the fold's result, verified; what was done before is not done again."""
+    context = task.context
+    home = results_folder(context)
+    with tempfile.TemporaryDirectory(dir=home, prefix=LEFTOVER) as name:
+        own = fold_context(context, fold, Path(name))
+        last = market.bars["timestamp"].iloc[fold.last_bar]
+        known = build(own, replace(BARS, build=lambda bars: write_fold_bars(bars, task, last)))
         places = {
             seed: home / f"{fold.name}-{known.content[:12]}-{seed}"
-            for seed in work.desk.walk_forward.seeds
+            for seed in context.desk.walk_forward.seeds
         }
-        missing = [seed for seed, place in places.items() if not place.is_dir()]
-        if missing:
-            build_backtest_history(own)
-            build_offline_dataset(own)
-            require_sound(own, ["offline_dataset"])
-            build_regime_dataset(own)
-        for seed in missing:
-            say(f"walk_forward: {fold.name}, seed {seed}")
-            seeded = with_seed(own, seed)
-            build_bc_policy(seeded, device, lambda _: None)
-            build_ppo_policy(seeded, TrainingOptions(device), lambda _: None)
-            with new_directory(places[seed]) as directory:
-                write_fold(seeded, fold, seed, directory)
-                hashes = {file: sha256_file(directory / file) for file in (ACCOUNT, FIGURES)}
-                write_json(directory / SEAL, hashes)
-    for place in places.values():
-        require_untouched(place)
-    return places
+        for seed, place in places.items():
+            if not place.is_dir():
+                log.info(f"walk_forward: {fold.name}, seed {seed}")
+                train_fold(own, fold, seed, place, task.options)
+    return {seed: verified(place) for seed, place in places.items()}
 
 
-def require_untouched(place: Path) -> None:
-    """Refuse a result that was changed since it was written.
+def train_fold(own: DeskContext, fold: Fold, seed: int, place: Path, options: BuildOptions) -> None:
+    """The whole procedure on a fold's bars, with one seed, and what its account did."""
+    seeded = replace(own, desk=own.desk.with_settings({"bc.seeds": [seed], "ppo.seed": seed}))
+    with logs.warnings_only():
+        run_chain(seeded, REGIMES, only_missing=True)
+        for step in (CLONE, PPO):
+            build(seeded, step, BuildOptions(device_name=options.device_name))
+    with draft_folder(place.parent) as draft:
+        write_fold(seeded, fold, seed, draft)
+        seal(draft, place, SEAL, {"code": code_fingerprint()})
+
+
+def verified(place: Path) -> SealedFolder:
+    """A fold's result, as it was written.
 
     Raises:
-        TollgateError: says what to delete.
+        TollgateError: it was changed since; says what to delete.
     """
-    expected = read_json(place / SEAL)
-    found = {file: sha256_file(place / file) for file in (ACCOUNT, FIGURES)}
-    if found != expected:
-        raise TollgateError(
-            f"{place} must be as it was written, was changed since: delete it and walk again"
-        )
+    folder = open_sealed(place, SEAL)
+    folder.verify()
+    return folder
 
 
-def results_folder(work: Workplace) -> Path:
+def results_folder(context: DeskContext) -> Path:
     """Where the results of these settings lie."""
-    settings = work.desk.resolved()
-    told = {k: v for k, v in settings.items() if k not in SAYS_NOTHING}
-    told["walk_forward"] = {
-        k: v for k, v in settings["walk_forward"].items() if k not in ("folds", "seeds")
-    }
-    told["purge"] = settings["splits"]["purge"]
-    told["coverage"] = settings["gate"]["interval_coverage"]
-    root = work.lake.directory.parents[1]
-    folder = root / "walk_forward" / work.desk.name / sha256_json(told)[:12]
+    chain = {section for step in (*PPO.ancestors, PPO) for section in step.reads}
+    whole = sorted(section.split(".")[0] for section in chain)
+    told = slice_settings(
+        context.desk.resolved(), [*(s for s in whole if s != "splits"), *OF_FOLDS], PPO.ignores
+    )
+    folder = context.root / "walk_forward" / context.desk.name / sha256_json(told)[:12]
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def fold_workplace(work: Workplace, fold: Fold, root: Path) -> Workplace:
+def fold_context(context: DeskContext, fold: Fold, root: Path) -> DeskContext:
     """The desk with the fold's spans, in a place of its own."""
-    embargo = work.desk.walk_forward.embargo
+    embargo = context.desk.walk_forward.embargo
     spans = [span.model_dump(mode="json") for span in fold.spans]
-    desk = work.desk.with_settings(
+    desk = context.desk.with_settings(
         {
             "splits.spans": spans,
             "splits.embargo": embargo,
@@ -121,51 +119,60 @@ def fold_workplace(work: Workplace, fold: Fold, root: Path) -> Workplace:
             "ppo.train_heads_only": False,
         }
     )
-    return Workplace.open(desk, root)
+    return DeskContext.open(desk, root)
 
 
-def with_seed(work: Workplace, seed: int) -> Workplace:
-    """The same place, its learners seeded."""
-    desk = work.desk.with_settings({"bc.seeds": [seed], "ppo.seed": seed})
-    return Workplace(desk, work.lake, work.store)
-
-
-def seal_fold_bars(own: Workplace, work: Workplace, last: pd.Timestamp) -> Artifact:
-    """The desk's sealed bars up to the fold's last one, and the sentiment up to then."""
-    bars = work.read_bars()
-    bars = bars[bars["timestamp"] <= last]
-    sentiment = work.read_sentiment()
-    metadata: dict[str, Any] = {
-        "rows": bars["timestamp"].nunique(),
-        "stocks": work.lake.load("bars").metadata["stocks"],
-        "start": str(bars["timestamp"].min()),
+def write_fold_bars(bars: Task, walk: Task, last: pd.Timestamp) -> BarsFacts:
+    """The walked bars up to a fold's last one, and the sentiment that was known by then."""
+    source = walk.input(BARS)
+    rows = read_bars(source)
+    rows = rows[rows["timestamp"] <= last]
+    rows.to_parquet(bars.directory / TABLE, index=False)
+    (bars.directory / QUALITY).write_bytes(source.read(QUALITY))
+    sentiment = read_sentiment(source)
+    if sentiment is not None:
+        close = last + pd.Timedelta(walk.context.desk.bars.interval_ns, "ns")
+        sentiment[sentiment["published"] < close].to_parquet(
+            bars.directory / SENTIMENT, index=False
+        )
+    known = {
+        "rows": rows["timestamp"].nunique(),
+        "start": str(rows["timestamp"].min()),
         "end": str(last),
     }
-    with own.lake.build("bars", {}, own.desk.resolved(), metadata) as directory:
-        bars.to_parquet(directory / BARS, index=False)
-        if sentiment is not None:
-            close = last + pd.Timedelta(own.desk.bars.interval_ns, "ns")
-            told = sentiment[sentiment["published"] < close]
-            told.to_parquet(directory / SENTIMENT, index=False)
-    return own.lake.load("bars")
+    return source.facts.model_copy(update=known)
 
 
-def write_fold(work: Workplace, fold: Fold, seed: int, directory: Path) -> None:
+def write_fold(context: DeskContext, fold: Fold, seed: int, directory: Path) -> None:
     """Trade the fold's test spans, each with a new account, and write what came of it."""
-    policy = load_policy(work.lake.directory / "ppo_policy")
-    market, dataset = work.read_market(policy.spec.thresholds), work.read_dataset("offline_dataset")
+    sealed, bars = context.open_artifact(PPO), context.open_artifact(BARS)
+    offline = context.open_artifact(OFFLINE_DATASET)
+    inputs: dict[str, Opened[Any]] = {
+        BARS.name: bars,
+        OFFLINE_DATASET.name: offline,
+        REGIMES.name: context.open_artifact(REGIMES),
+        PPO.name: sealed,
+    }
+    policy = load_policy(sealed, context.kind.state.names)
+    market, dataset = (read_market(context, bars, policy.spec.thresholds), read_dataset(offline))
     parts: list[pd.DataFrame] = []
     walked: list[PolicyDecisions] = []
     for group, span in zip(fold.groups, fold.test, strict=True):
-        decisions, own = evaluate_policy(work.kind, market, policy.model, (span.first, span.last))
+        decisions, own = evaluate_policy(
+            context.kind,
+            market,
+            policy.model,
+            (span.first, span.last),
+            memory_bars=policy.spec.memory_bars,
+        )
         walked.append(decisions)
-        parts.append(returns_of(work, market, dataset, own, span).assign(group=group))
+        parts.append(returns_of(context, market, dataset, own, span).assign(group=group))
     account = pd.concat(parts)
     account.to_parquet(directory / ACCOUNT)
-    judged = Judged(work, policy, market, dataset, walked[-1])
-    intervals = return_intervals(judged, work.desk.gate.interval_coverage)
+    judged = Judged(context, inputs, policy, market, dataset, walked[-1])
+    intervals = return_intervals(judged, context.desk.gate.interval_coverage)
     train, test = (judged.rows(split)["timestamp"] for split in ("train", "test"))
-    checks = {check.name: check for check in link_checks(work, "offline_dataset")}
+    checks = {check.name: check for check in verdicts(context, OFFLINE_DATASET)}
     known = np.isfinite(judged.targets).sum(axis=0).tolist()
     figures = FoldFigures(
         fold=fold.name,
@@ -192,15 +199,19 @@ def write_fold(work: Workplace, fold: Fold, seed: int, directory: Path) -> None:
 
 
 def returns_of(
-    work: Workplace, market: PreparedMarket, dataset: pd.DataFrame, own: AccountWalk, span: BarSpan
+    context: DeskContext,
+    market: PreparedMarket,
+    dataset: pd.DataFrame,
+    own: AccountWalk,
+    span: BarSpan,
 ) -> pd.DataFrame:
     """Returns per bar (T, accounts) of the policy, the teacher and the benchmarks on a span."""
     rows = dataset[(dataset["bar"] >= span.first) & (dataset["bar"] <= span.last)]
     action, strength = rows["action"].to_numpy(np.int8), rows["strength"].to_numpy(np.float64)
-    others = work.kind.benchmarks(market, span.first, len(rows))
+    others = context.kind.benchmarks(market, span.first, len(rows))
     walks = {
         POLICY: own,
-        TEACHER: work.kind.walk(market, span.first, action, strength),
+        TEACHER: context.kind.walk(market, span.first, action, strength),
         **{name: others[name] for name in BENCHMARKS if name in others},
     }
     # the bars of a span but its first: what an account earned by each close

@@ -88,8 +88,8 @@ def test_bars_after_the_fill_change_neither_observation_nor_reward(
             env.step(state, actions, sizes).reward
             for state, actions, sizes in zip(states, category, strength, strict=False)
         ]
-        rows = [env.features[o.row] for o in observed]
-        seen.append([*rows, *(o.private for o in observed), *rewards])
+        rows = [env.features[o.bar] for o in observed]
+        seen.append([*rows, *(o.account_features for o in observed), *rewards])
     assert all(torch.equal(now, then) for now, then in zip(*seen, strict=True))
 
 
@@ -105,8 +105,8 @@ def test_an_observation_is_the_market_and_then_the_account() -> None:
     env = episodes(prepared(future_bars()))
     seen = env.observe(walked(env, 900, *random_orders(50, 3, seed=1))[-1])
     assert env.features.shape[1] == len(FUTURES_STATE.market) == 37
-    assert seen.private.shape == (3, len(FUTURES_STATE.account)) == (3, 8)
-    assert torch.isfinite(seen.private).all()
+    assert seen.account_features.shape == (3, len(FUTURES_STATE.account)) == (3, 8)
+    assert torch.isfinite(seen.account_features).all()
 
 
 def test_features_and_account_stay_within_their_stated_ranges() -> None:
@@ -114,9 +114,14 @@ def test_features_and_account_stay_within_their_stated_ranges() -> None:
     env = episodes(market, TRADING)
     category, strength = random_orders(2000, 16, seed=3)
     states = walked(env, 200, category, strength)
-    private = torch.stack([env.observe(state).private for state in states]).flatten(0, 1)
+    account_features = torch.stack(
+        [env.observe(state).account_features for state in states]
+    ).flatten(0, 1)
     shared = torch.from_numpy(market.features[market.first_bar :])
-    for columns, table in ((shared, FUTURES_STATE.market), (private, FUTURES_STATE.account)):
+    for columns, table in (
+        (shared, FUTURES_STATE.market),
+        (account_features, FUTURES_STATE.account),
+    ):
         for column, feature in zip(columns.T, table, strict=True):
             assert feature.low <= column.min(), feature.name
             assert column.max() <= feature.high, feature.name
@@ -134,7 +139,7 @@ def terms(env: FuturesEpisodes, state: FuturesState, action: int) -> dict[str, f
 
 def test_each_term_of_the_reward_by_hand() -> None:
     env = episodes(prepared(future_bars()))
-    start = env.at(0.0)
+    start = env.at_progress(0.0)
     idle = terms(start, one(start, 900), HOLD)
     assert idle == pytest.approx(
         {
@@ -153,7 +158,7 @@ def test_each_term_of_the_reward_by_hand() -> None:
         {"profit": marked, "target_bonus": 0, "idle_penalty": 0, "exploration_bonus": 0.2,
          "sum": marked + 0.2}
     )  # fmt: skip
-    over = env.at(1.0)
+    over = env.at_progress(1.0)
     last = terms(over, one(over, 900), BUY)
     assert last["exploration_bonus"] == 0
     assert last["profit"] == pytest.approx(marked - 0.75 / 50)
@@ -190,7 +195,7 @@ def test_an_episode_outlasts_rollouts_and_ends_between_them() -> None:
     config = FuturesEnvConfig(episode_bars=100)
     env = episodes(prepared(future_bars()), config=config, dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
-    state, begins = env.begin(None, 64, 16, generator)
+    state, begins = env.reset(None, 64, 16, generator)
     assert begins.all()
     length = state.last_bar - state.bar
     assert length.min() >= 50
@@ -203,7 +208,7 @@ def test_an_episode_outlasts_rollouts_and_ends_between_them() -> None:
             assert not result.terminated.any()
             state = result.state
         before = state
-        state, begins = env.begin(before, 64, 16, generator)
+        state, begins = env.reset(before, 64, 16, generator)
         assert torch.equal(begins, before.bar + 16 > before.last_bar)
         assert torch.equal(state.bar[~begins], before.bar[~begins])
         seen.append(begins)
@@ -219,7 +224,7 @@ def test_with_a_data_filter_accounts_return_to_the_kept_bars() -> None:
         starts=env.starts[is_kept[env.starts]],
     )  # fmt: skip
     state = filtered.open_accounts(torch.tensor([900, 1200]), torch.tensor([2000, 2000]))
-    after, begins = filtered.begin(state, 2, 16, torch.Generator().manual_seed(0))
+    after, begins = filtered.reset(state, 2, 16, torch.Generator().manual_seed(0))
     assert begins.tolist() == [False, True]
     assert is_kept[after.bar].all()
 
@@ -228,7 +233,7 @@ def test_a_new_account_in_a_rollout_has_room_for_its_rest() -> None:
     env = episodes(prepared(future_bars()), dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
     for steps_left in (0, 5, 64):
-        state = env.fresh(2000, steps_left, generator)
+        state = env.reset_state(2000, steps_left, generator)
         assert (state.last_bar >= state.bar + steps_left).all()
         assert state.last_bar.max() <= len(env.market.bars) - 2
 

@@ -113,9 +113,9 @@ def test_cash_and_holdings_are_equity_and_never_negative(actions: list[int], lat
         assert not state.units[0].numpy()[~listed[0]].any()
     walk = kind().walk(MARKET, first, np.array([*actions, 0], dtype=np.int8), np.ones(1))
     assert walk.equity == pytest.approx([float(s.equity) for s in states], rel=1e-12)
-    private = np.stack([walk.records[name] for name in kind().state.account_names], axis=1)
-    seen = [windows().observe(state).private[0].numpy() for state in states]
-    assert private == pytest.approx(np.array(seen), rel=1e-5, abs=1e-6)
+    account_features = np.stack([walk.records[name] for name in kind().state.account_names], axis=1)
+    seen = [windows().observe(state).account_features[0].numpy() for state in states]
+    assert account_features == pytest.approx(np.array(seen), rel=1e-5, abs=1e-6)
 
 
 def test_n_accounts_are_n_times_one() -> None:
@@ -248,7 +248,7 @@ def test_a_deep_drawdown_terminates_and_the_reward_is_log_growth_in_percent() ->
 
 def test_training_begins_with_a_random_regime_and_slippage_of_its_own() -> None:
     environment = kind().training_environment(MARKET, np.arange(205, 319), 16, CPU)
-    state = environment.fresh(4000, 16, torch.Generator().manual_seed(0))
+    state = environment.reset_state(4000, 16, torch.Generator().manual_seed(0))
     assert isinstance(state, PortfolioState)
     price = torch.tensor(MARKET.listed.price, dtype=torch.float32)[state.bar]
     held = (state.units * price).sum(dim=1)

@@ -7,7 +7,6 @@ import torch
 
 from rl_core.base.errors import TollgateError
 from rl_core.learning.cloning.clone import (
-    CloningEpoch,
     Demonstrations,
     add_noise,
     class_weights,
@@ -15,6 +14,7 @@ from rl_core.learning.cloning.clone import (
     cloning_scores,
     windows,
 )
+from rl_core.learning.cloning.figures import CloningEpoch
 from rl_core.learning.cloning.overfitting import overfitting_report
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.settings import CloningConfig, ModelConfig

@@ -34,7 +34,7 @@ TRADING = FuturesTrading.model_validate({"account": {"max_contracts": 5}})
 
 
 def at(progress: float) -> FuturesEpisodes:
-    return episodes(prepared(future_bars()), TRADING, EVERYTHING).at(progress)
+    return episodes(prepared(future_bars()), TRADING, EVERYTHING).at_progress(progress)
 
 
 def test_commission_distances_size_and_exposure_ramp_to_the_desks_own_settings() -> None:
@@ -69,5 +69,5 @@ def test_ticks_are_ramped_as_ticks() -> None:
         {"brackets": {"unit": "ticks", "stop": 40, "target": 60}}
     )
     config = FuturesEnvConfig.model_validate({"curriculum": {"stop": {"start": 80}}})
-    terms = FuturesParams.at(trading, config, 0.25, CPU).terms
+    terms = FuturesParams.at_progress(trading, config, 0.25, CPU).terms
     assert (float(terms.stop_points), float(terms.stop_atr)) == (15.0, 0.0)

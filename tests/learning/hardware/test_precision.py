@@ -8,7 +8,7 @@ from rl_core.kinds.futures.env import FuturesState
 from rl_core.learning.envs.core import Environment, Step
 from rl_core.learning.hardware.compilation import compiled
 from rl_core.learning.hardware.precision import Precision, pick_precision
-from rl_core.learning.ppo.rollout import Table
+from rl_core.learning.ppo.rollout import SharedFeatures
 from rl_core.learning.ppo.train import take_minibatch
 from rl_core.learning.ppo.update import policy_losses
 from tests.learning.problems import (
@@ -42,9 +42,9 @@ def test_losses_advantages_log_probabilities_and_heads_are_float32(
     rows = take_minibatch(training, batch, torch.arange(2))
     low = Precision("cpu", dtype)
     model = training.learner.model
-    table = Table.prepare(model, training.problem.environment.features, low)
+    table = SharedFeatures.prepare(model, training.problem.environment.features, low)
     with low.autocast():
-        inputs = table.gather(rows.row.long(), rows.private)
+        inputs = table.gather(rows.bar.long(), rows.account_features)
         features, _ = model.encoder(inputs, rows.memory, rows.starts)
         heads = model.heads(features)
     assert features.dtype in {dtype, torch.float32}
@@ -79,7 +79,7 @@ def test_a_compiled_training_learns_nearly_what_the_plain_one_learns() -> None:
 def test_a_moving_curriculum_does_not_compile_again() -> None:
     environment = future_problem().environment
     generator = torch.Generator().manual_seed(0)
-    state, _ = environment.begin(None, 32, 16, generator)
+    state, _ = environment.reset(None, 32, 16, generator)
     category, strength = torch.ones(32, dtype=torch.int64), torch.ones(32)
     graphs: list[object] = []
 
@@ -94,8 +94,8 @@ def test_a_moving_curriculum_does_not_compile_again() -> None:
 
     step = torch.compile(advance, backend=count)
     for progress in (0.0, 0.1, 0.2, 0.3, 1.0):
-        result = step(environment.at(progress), state)
-        plain = environment.at(progress).step(state, category, strength)
+        result = step(environment.at_progress(progress), state)
+        plain = environment.at_progress(progress).step(state, category, strength)
         torch.testing.assert_close(result.reward, plain.reward)
     assert len(graphs) == 1
 

@@ -36,7 +36,7 @@ def in_advantage(training: Training[SpotState], batch: Batch) -> Batch:
 
 def in_return_target(training: Training[SpotState], batch: Batch) -> Batch:
     # NaN is unknown and masked: what must never get through is an infinite one
-    training.problem.targets.values[batch.rollout.row[3, 5].long()] = torch.inf
+    training.problem.targets.values[batch.rollout.bar[3, 5].long()] = torch.inf
     return batch
 
 
@@ -47,12 +47,12 @@ def in_value_target(training: Training[SpotState], batch: Batch) -> Batch:
 
 
 def in_observation(training: Training[SpotState], batch: Batch) -> Batch:
-    batch.rollout.private[3, 5, 0] = torch.nan
+    batch.rollout.account_features[3, 5, 0] = torch.nan
     return batch
 
 
 def in_shared_observation(training: Training[SpotState], batch: Batch) -> Batch:
-    training.table.rows[batch.rollout.row[3, 5].long(), 0] = torch.nan
+    training.table.rows[batch.rollout.bar[3, 5].long(), 0] = torch.nan
     return batch
 
 

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rl_core.learning.envs.gymnasium import GymEnvironment, GymState
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import Validation
+from rl_core.learning.ppo.history import Validation
 from rl_core.learning.ppo.learner import new_learner
 from rl_core.learning.ppo.setup import Problem
 from rl_core.learning.ppo.train import train_ppo
@@ -76,14 +76,14 @@ def test_cartpole_reaches_500_in_100k_steps(seed: int) -> None:
 def test_what_a_step_led_to_is_seen_before_the_reset() -> None:
     environment = GymEnvironment(envs(2))
     generator = torch.Generator().manual_seed(0)
-    state, starts = environment.begin(None, 2, 32, generator)
+    state, starts = environment.reset(None, 2, 32, generator)
     assert starts.all()
     right, none = torch.ones(2, dtype=torch.int64), torch.zeros(2)
     result = environment.step(state, right, none)
     while not result.terminated.any():  # always to the right: it falls within ten steps or so
-        state = environment.restart(result.terminated, result.state, result.state)
+        state = environment.auto_reset(result.terminated, result.state, result.state)
         result = environment.step(state, right, none)
     fallen = result.terminated.nonzero()[0, 0]
     assert result.state.observation[fallen, 2].abs() > 0.2  # radians: it has fallen
-    after = environment.restart(result.terminated, result.state, result.state)
+    after = environment.auto_reset(result.terminated, result.state, result.state)
     assert after.observation[fallen, 2].abs() < 0.06  # a new episode

@@ -32,7 +32,7 @@ def as_learned(training: Training[SpotState], batch: Batch) -> tuple[torch.Tenso
     """Log-probabilities and values as the update computes them, in the tiles' order."""
     model, rows = training.learner.model, take_minibatch(training, batch, everything(training))
     features, _ = model.encoder(
-        training.table.gather(rows.row.long(), rows.private), rows.memory, rows.starts
+        training.table.gather(rows.bar.long(), rows.account_features), rows.memory, rows.starts
     )
     heads = model.heads(features)
     action = HybridAction(rows.category.long(), rows.strength_logit)
@@ -63,7 +63,7 @@ def test_recurrent_chunks_with_resets_equal_stepping_one_by_one() -> None:
     with torch.no_grad():
         for t in range(16):
             memory = torch.where(rollout.starts[t].view(1, -1, 1), 0.0, memory)
-            inputs = training.table.gather(rollout.row[t].long(), rollout.private[t])
+            inputs = training.table.gather(rollout.bar[t].long(), rollout.account_features[t])
             features = model.encoder.mlp(inputs)
             output, memory = model.encoder.gru(features.unsqueeze(0), memory)  # type: ignore[misc]
             stepped.append(model.value(output.squeeze(0)))
@@ -82,7 +82,7 @@ def test_gradients_of_chunks_equal_those_of_the_whole_sequence_cut_at_chunk_star
     total = torch.zeros(())
     for t in range(16):
         memory = memory * (~rollout.starts[t]).float().view(1, -1, 1)
-        inputs = training.table.gather(rollout.row[t].long(), rollout.private[t])
+        inputs = training.table.gather(rollout.bar[t].long(), rollout.account_features[t])
         output, memory = model.encoder.gru(model.encoder.mlp(inputs).unsqueeze(0), memory)  # type: ignore[misc]
         total = total + model.value(output).sum()
     total.backward()
@@ -92,8 +92,8 @@ def test_gradients_of_chunks_equal_those_of_the_whole_sequence_cut_at_chunk_star
 
 def test_windows_stay_inside_the_training_bars() -> None:
     _, batch = one_rollout(CONFIG.model_copy(update={"num_envs": 200}), None, problem(bars=60))
-    assert batch.rollout.row.min() >= 0
-    assert batch.rollout.row.max() + 1 <= 58  # the bar that the last step trades in is training
+    assert batch.rollout.bar.min() >= 0
+    assert batch.rollout.bar.max() + 1 <= 58  # the bar that the last step trades in is training
 
 
 def test_an_account_that_breaks_a_rule_starts_again_elsewhere() -> None:
@@ -102,7 +102,7 @@ def test_an_account_that_breaks_a_rule_starts_again_elsewhere() -> None:
     assert rollout.terminated.any()
     t, n = rollout.terminated[:-1].nonzero()[0].tolist()
     assert rollout.starts[t + 1, n]
-    seen = rollout.private[t + 1, n] * scale.scale[30:] + scale.mean[30:]
+    seen = rollout.account_features[t + 1, n] * scale.scale[30:] + scale.mean[30:]
     assert seen.tolist() == [0.0, 0.0, 1.0, 1.0]  # cash only, never traded
     assert torch.equal(rollout.ended[:-1], rollout.starts[1:])
 
@@ -134,7 +134,7 @@ def test_a_span_shorter_than_a_window_is_an_error() -> None:
 def test_more_environments_are_as_many_single_ones() -> None:
     env = environment()
     generator = torch.Generator().manual_seed(0)
-    state, _ = env.begin(None, 5, 16, generator)
+    state, _ = env.reset(None, 5, 16, generator)
     category, strength = torch.tensor([0, 1, 2, 1, 1]), torch.tensor([0.0, 0.3, 1.0, 0.5, 0.9])
     together = env.step(state, category, strength)
     for n in range(5):

@@ -17,14 +17,14 @@ from rl_core.kinds.portfolio.kind import PortfolioKind
 from rl_core.learning.hardware.memory import memory_in_use, memory_limit
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.ppo.learner import new_learner
-from rl_core.learning.ppo.sizing import PRESETS, ProblemSize, fitted, memory_need, tiling_of
+from rl_core.learning.ppo.sizing import ProblemSize, fitted, memory_need, tiling_of
 from rl_core.learning.ppo.train import train_ppo
-from rl_core.learning.settings import ModelConfig, PPOConfig
+from rl_core.learning.settings import PRESETS, ModelConfig, PPOConfig
 from tests.learning.problems import Silent, environment, problem
 from tests.panels import panel_of, portfolio_desk, prepared, random_closes
 
 SIZE = ProblemSize(
-    parameters=38_856, table_rows=400, observation_size=34, num_private=4, num_horizons=2
+    parameters=38_856, table_rows=400, observation_size=34, num_account_features=4, num_horizons=2
 )
 GB = 10**9
 
@@ -58,7 +58,9 @@ def test_the_tables_of_a_universe_are_what_the_formula_says() -> None:
     environment = kind.training_environment(market, np.arange(200, 399), 16, torch.device("cpu"))
     tables = [t for t in vars_of(environment.market) if t is not environment.features]
     alone = memory_need(PPOConfig(), ModelConfig(), SIZE)
-    crowded = memory_need(PPOConfig(), ModelConfig(), SIZE.model_copy(update=kind.crowd(40)))
+    crowded = memory_need(
+        PPOConfig(), ModelConfig(), SIZE.model_copy(update=kind.memory_dimensions(40))
+    )
     assert crowded.market - alone.market == sum(table.nbytes for table in tables)
     assert crowded.accounts == 1024 * 40 * 4 * 24
 

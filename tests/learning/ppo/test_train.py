@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.ppo.figures import UpdateLog, Validation
+from rl_core.learning.ppo.figures import UpdateLog
+from rl_core.learning.ppo.history import Validation
 from rl_core.learning.ppo.learner import network_parts, new_learner
 from rl_core.learning.ppo.train import (
     train_ppo,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl_core.learning.ppo.figures import PPOIteration
+from rl_core.learning.ppo.history import PPOIteration
 from rl_core.learning.ppo.verdict import slope_of, training_verdict
 
 BLANK: dict[str, Any] = {

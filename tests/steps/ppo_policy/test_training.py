@@ -11,7 +11,7 @@ from tests.chain.test_chain import CPU, bars_file, run_chain
 from rl_core.base.errors import Interrupted, TollgateError
 from rl_core.base.shutdown import StopRequest
 from rl_core.learning.models.policy_file import load_policy
-from rl_core.learning.ppo.figures import PPOIteration
+from rl_core.learning.ppo.history import PPOIteration
 from rl_core.learning.ppo.reporting import TIMINGS, Verbosity, warnings
 from rl_core.learning.settings import PPOConfig
 from rl_core.serving.loaded import predict_latest

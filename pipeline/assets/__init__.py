@@ -1,1 +1,0 @@
-"""The assets of a desk, built from its settings."""

@@ -1,0 +1,1 @@
+"""bc_policy: a network that decides as the teacher did."""

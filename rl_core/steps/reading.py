@@ -1,0 +1,53 @@
+"""What several steps read from sealed artefacts."""
+
+from typing import Any
+
+import pandas as pd
+
+from rl_core.base.errors import TollgateError, validated
+from rl_core.features.prepare import PreparedMarket
+from rl_core.features.regimes import RegimeThresholds
+from rl_core.steps.bars import SENTIMENT, TABLE, BarsFacts
+from rl_core.steps.context import DeskContext, Opened
+
+THRESHOLDS, DATASET = "thresholds.json", "dataset.parquet"
+
+
+def read_bars(bars: Opened[BarsFacts]) -> pd.DataFrame:
+    """The sealed bars."""
+    return bars.read_frame(TABLE)
+
+
+def read_sentiment(bars: Opened[BarsFacts]) -> pd.DataFrame | None:
+    """The sentiment that was sealed with the bars; None if the desk has no source of it."""
+    return bars.read_frame(SENTIMENT) if bars.artifact.has(SENTIMENT) else None
+
+
+def read_thresholds(opened: Opened[Any]) -> RegimeThresholds:
+    """The regime thresholds, fitted on the training span, that an artefact carries."""
+    where = f"{THRESHOLDS} of {opened.seal.name}"
+    return validated(RegimeThresholds, opened.read_json(THRESHOLDS), where)
+
+
+def read_market(
+    context: DeskContext, bars: Opened[BarsFacts], thresholds: RegimeThresholds | None
+) -> PreparedMarket:
+    """The sealed bars, prepared; without thresholds they are fitted on the training span."""
+    return context.kind.prepare(read_bars(bars), read_sentiment(bars), thresholds)
+
+
+def read_dataset(opened: Opened[Any]) -> pd.DataFrame:
+    """`offline_dataset` or `regime_dataset`."""
+    return opened.read_frame(DATASET)
+
+
+def rows_of(dataset: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Rows of one split.
+
+    Raises:
+        TollgateError: there are none.
+    """
+    rows = dataset[dataset["split"] == split]
+    if rows.empty:
+        raise TollgateError(f"a dataset must have {split} rows, was without")
+    return rows

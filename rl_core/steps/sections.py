@@ -1,0 +1,8 @@
+"""Sections of a desk's settings that several steps read; a desk may lack some of them."""
+
+# what a bar is, what is known at its close, and what trading costs there
+MARKET = (
+    "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "contract", "allocations",
+)  # fmt: skip
+# the account that trades, and its rules
+ACCOUNT = ("account", "brackets", "rules")

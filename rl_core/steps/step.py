@@ -1,0 +1,69 @@
+"""A link of the chain, declared once.
+
+Dagster's assets, their dependencies and checks, `tollgate build`, the runner, staleness, lineage
+and the table in docs/chain.md derive from these declarations. A new link is one `Step`, entered in
+`rl_core/steps/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from rl_core.base.checks import Check, CheckSpec
+
+if TYPE_CHECKING:
+    from rl_core.steps.context import DeskContext, Opened, Task
+
+
+class Facts(BaseModel):
+    """What a seal says of its artefact, in figures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+F = TypeVar("F", bound=Facts)
+
+
+@dataclass(frozen=True, eq=False)
+class Step(Generic[F]):
+    """A link of the chain."""
+
+    name: str
+    about: str  # for the UI: what it holds, then what to know of it
+    facts: type[F]
+    build: Callable[[Task], F]  # fills the task's directory
+    needs: Sequence[Step[Any]] = ()  # inputs, Dagster's dependencies, lineage
+    reads: Sequence[str] = ()  # sections of the desk that make it stale; nothing else does
+    ignores: Sequence[str] = ()  # dotted settings in those sections that do not
+    checks: Sequence[CheckSpec] = ()
+    judge: Callable[[DeskContext, Any], list[Check]] = lambda _context, _opened: []
+    judged_by: Sequence[str] = ()  # sections that the verdicts depend on besides the artefact
+    before_use: Callable[[DeskContext, Opened[F]], None] = lambda _context, _opened: None
+    runs: Literal["here", "child"] = "here"  # in the run's own process, or as a command of its own
+    command: str | None = None  # in a shell; `build <name>` when left out
+    kept_in: Literal["lake", "models"] = "lake"
+    is_in_chain: bool = True  # False: no link waits for it, and the weekly job leaves it out
+    table: str | None = None  # file whose columns and rows the UI shows
+    technologies: Sequence[str] = ()  # icons in the UI
+
+    @property
+    def shell(self) -> str:
+        """How a person runs it."""
+        return f"tollgate {self.command or f'build {self.name}'}"
+
+    @property
+    def ancestors(self) -> tuple[Step[Any], ...]:
+        """Every step that it is made from, in the order of the chain."""
+        found: dict[str, Step[Any]] = {}
+        for need in self.needs:
+            found |= {step.name: step for step in (*need.ancestors, need)}
+        return tuple(found.values())
+
+    def verdict(self, name: str, passed: bool, detail: str, **figures: float | int | None) -> Check:
+        """The outcome of one of its checks."""
+        spec = next(spec for spec in self.checks if spec.name == name)
+        return spec.verdict(passed, detail, **figures)

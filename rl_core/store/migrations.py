@@ -1,0 +1,85 @@
+"""Schema numbers of seals, manifests and the settings in them, and the way from each to the next.
+
+A setting that is renamed or dropped in the code gets a migration here; what was sealed or deployed
+before goes on being read, and no file is rewritten.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rl_core.base.errors import TollgateError
+from rl_core.base.settings import slice_settings
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+# what a model needs of its desk's settings in order to answer; nothing else keeps it from serving
+SERVING_SECTIONS = (
+    "name", "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "account",
+    "contract", "brackets", "rules", "allocations", "dataset.horizons",
+)  # fmt: skip
+
+
+def unchanged(value: dict[str, Any]) -> dict[str, Any]:
+    """The value as it is."""
+    return value
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What leads from one schema to the next."""
+
+    settings: Change = unchanged  # of sections of a desk's settings, whichever are there
+    manifest: Change = unchanged  # of a version's manifest, its settings apart
+
+
+def serving_slice(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with which a model is served."""
+    return slice_settings(settings, SERVING_SECTIONS)
+
+
+def _serving_beside_config(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 served with the whole desk, and kept a policy's memory in the training's settings."""
+    config = manifest["config"]
+    memory = config.get("ppo", {}).get("rollout_steps")
+    return {**manifest, "serving": serving_slice(config), "memory_bars": memory}
+
+
+MIGRATIONS: Mapping[int, Migration] = {1: Migration(manifest=_serving_beside_config)}
+SCHEMA = max(MIGRATIONS) + 1
+
+
+def migrate_manifest(manifest: dict[str, Any], where: str) -> dict[str, Any]:
+    """A manifest of any schema as the present one.
+
+    Raises:
+        TollgateError: it was written by a newer version of Tollgate.
+    """
+    schema = int(manifest.get("schema_number", 1))
+    _require_known(schema, where)
+    for number in range(schema, SCHEMA):
+        manifest = MIGRATIONS[number].manifest(manifest)
+        for name in ("config", "serving"):
+            if name in manifest:
+                manifest = {**manifest, name: MIGRATIONS[number].settings(manifest[name])}
+    return {**manifest, "schema_number": SCHEMA}
+
+
+def migrate_settings(settings: dict[str, Any], schema: int, where: str) -> dict[str, Any]:
+    """Sections of settings that were sealed under any schema, as the code knows them now.
+
+    Raises:
+        TollgateError: they were sealed by a newer version of Tollgate.
+    """
+    _require_known(schema, where)
+    for number in range(schema, SCHEMA):
+        settings = MIGRATIONS[number].settings(settings)
+    return settings
+
+
+def _require_known(schema: int, where: str) -> None:
+    if schema > SCHEMA:
+        raise TollgateError(
+            f"{where} must have at most schema {SCHEMA}, was {schema}: it was made by a newer "
+            "version of Tollgate; upgrade this one"
+        )
