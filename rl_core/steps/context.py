@@ -73,18 +73,20 @@ class DeskContext:
     Attributes:
         desk: the settings, with what a command line replaced.
         root: the data folder.
+        base: the settings without that: what is sealed is compared with these.
         overrides: dotted setting -> value that a command line replaced; None was cleared.
     """
 
     desk: DeskConfig
     root: Path
+    base: DeskConfig
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, desk: str | DeskConfig, root: Path | None = None) -> DeskContext:
         """The context of a desk by name or settings; in the data folder unless told otherwise."""
         config = load_desk(desk) if isinstance(desk, str) else desk
-        return cls(config, root or data_root())
+        return cls(config, root or data_root(), config)
 
     def with_overrides(
         self, settings: Mapping[str, Any], cleared: Sequence[str] = ()
@@ -160,7 +162,8 @@ class DeskContext:
     def require_fresh(self, step: Step[Any]) -> None:
         """Refuse an artefact that is not what the desk would build now.
 
-        Settings that a command line replaced when it was built are no difference.
+        Settings that a command line replaced when it was built are no difference, and neither are
+        those that this command replaces: they are meant for what it builds.
 
         Raises:
             TollgateError: names the first setting that differs, or the input that was built again.
@@ -187,9 +190,9 @@ class DeskContext:
         replaced = {n: v for n, v in artifact.overrides.items() if v is not None}
         cleared = [name for name, value in artifact.overrides.items() if value is None]
         try:
-            desk = self.desk.with_settings(replaced, cleared)
+            desk = self.base.with_settings(replaced, cleared)
         except TollgateError:  # the desk has changed so much that they no longer fit together
-            desk = self.desk
+            desk = self.base
         return slice_settings(desk.resolved(), step.reads, step.ignores)
 
 

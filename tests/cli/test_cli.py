@@ -74,6 +74,11 @@ class Shell:
         assert self.files() == before
         return result.stderr
 
+    def current(self, step: str) -> Path:
+        """Folder of the artefact that the chain stands on."""
+        folder = self.data / "lake" / "mine" / step
+        return folder / json.loads((folder / "current.json").read_text())["identity"][:16]
+
     def files(self) -> list[str]:
         found = [p for p in self.data.rglob("*") if p.is_file() and not p.name.endswith(".lock")]
         return sorted(str(p) for p in found)
@@ -137,7 +142,6 @@ def test_predict_answers_in_json_with_every_field(trained: Shell) -> None:
 
 
 def test_training_takes_its_options_and_stores_them(trained: Shell) -> None:
-    sealed = trained.data / "lake" / "mine" / "ppo_policy" / "artifact.json"
     result = trained.run(
         "ppo",
         "--desk",
@@ -152,7 +156,8 @@ def test_training_takes_its_options_and_stores_them(trained: Shell) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "iteration 1/1" in result.stderr
-    config = json.loads(sealed.read_text())["config"]["ppo"]
+    sealed = trained.current("ppo_policy") / "seal.json"
+    config = json.loads(sealed.read_text())["settings"]["ppo"]
     assert config["auxiliary_coefficients"] == {"1h": 0.5}
     assert trained.run("ppo", "--desk", "mine").returncode == 0  # as it was
 
@@ -260,7 +265,7 @@ DESK = "bars: {path: none.parquet, symbol: X}\n"
         (DESK + "bc: &a {epochs: 3}\nppo: *a\n", "wrong.yaml line 3 must be plain YAML: aliases are not allowed"),
         (DESK + "bc: {epochs: [\n", "must be plain YAML"),
         (DESK + "regimes: {low_quantile: 0.8, high_quantile: 0.2}\n", "low_quantile must be below high_quantile, was 0.8 and 0.2"),
-        (DESK + "retrain: {cron: every monday}\n", "retrain.cron: String should match pattern"),
+        (DESK + "retrain: {cron: every monday}\n", "retrain.cron: cron must be five fields such as 0 6 * * 1, was 'every monday'"),
         (DESK + "retrain: {timezone: Mars}\n", "timezone must be one such as UTC, was Mars"),
         (DESK + "ensemble: {technical: {full_momentum: 0.5}}\n", "full_momentum must be at least entry_momentum, was 0.5 and 1.0"),
         (DESK + "ppo: {auxiliary_coefficients: {1h: .nan}}\n", "ppo.auxiliary_coefficients.1h: Input should be a finite number"),
@@ -341,7 +346,9 @@ def test_a_missing_or_half_written_model_is_one_line(trained: Shell) -> None:
     intact = weights.read_bytes()
     weights.write_bytes(intact[:1000])
     try:
-        assert "must have the SHA-256" in trained.refused("predict", "--desk", "mine")
+        assert "was changed since (policy.safetensors)" in trained.refused(
+            "predict", "--desk", "mine"
+        )
     finally:
         weights.write_bytes(intact)
     folder.rename(folder.with_name("moved"))
@@ -405,8 +412,7 @@ def test_a_killed_training_resumes_to_the_weights_of_one_that_was_not(
 ) -> None:
     arguments = ("ppo", "--desk", "mine", "--iterations", "20")
     assert trained.run(*arguments).returncode == 0
-    policy = trained.data / "lake" / "mine" / "ppo_policy" / "policy.safetensors"
-    whole = policy.read_bytes()
+    whole = (trained.current("ppo_policy") / "policy.safetensors").read_bytes()
     with trained.start(*arguments) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -421,7 +427,7 @@ def test_a_killed_training_resumes_to_the_weights_of_one_that_was_not(
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming from model_interrupted_" in resumed.stderr
     assert "iteration 4/20" not in resumed.stderr
-    assert policy.read_bytes() == whole
+    assert (trained.current("ppo_policy") / "policy.safetensors").read_bytes() == whole
 
 
 def test_a_second_signal_quits_at_once(trained: Shell) -> None:
@@ -444,9 +450,7 @@ def test_two_processes_train_one_policy(trained: Shell) -> None:
         launcher=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    history = json.loads(
-        (trained.data / "lake" / "mine" / "ppo_policy" / "history.json").read_text()
-    )
+    history = json.loads((trained.current("ppo_policy") / "history.json").read_text())
     assert history[-1]["env_steps"] == 3 * 2 * 64 * 32  # both processes' accounts
     assert result.stderr.count("iteration 2/2") == 1  # the first alone speaks
 

@@ -7,11 +7,12 @@ import dagster as dg
 import pytest
 
 from pipeline.definitions import defs
-from rl_core.desk import load_desks
+from rl_core.desk import read_desks
 from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
-from rl_core.steps import CHAIN
+from rl_core.steps.chain import STEPS
 
-DESKS = [desk.name for desk in load_desks()]
+DESKS = [desk.name for desk in read_desks()[0]]
+CHAIN = [step.name for step in STEPS if step.is_in_chain]
 
 
 @pytest.mark.parametrize("desk", DESKS)

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from rl_core.lab.markets.spot import simulate_bars
-from tests.chain.test_futures import future_desk
 from tests.conftest import small_desk
+from tests.steps.test_futures import future_desk
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -67,8 +67,13 @@ class Factory:
         )
 
     def built(self) -> dict[str, str]:
-        """When each artefact was sealed: file times change with every build."""
-        return {p.parent.name: str(p.stat().st_mtime_ns) for p in self.lake.glob("*/artifact.json")}
+        """When each pointer was moved: that happens with every build."""
+        return {p.parent.name: str(p.stat().st_mtime_ns) for p in self.lake.glob("*/current.json")}
+
+    def current(self, step: str) -> Path:
+        """Folder of the artefact that the chain stands on."""
+        pointer = json.loads((self.lake / step / "current.json").read_text())
+        return self.lake / step / pointer["identity"][:16]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,7 @@ def test_the_run_is_kept_for_the_ui(factory: Factory) -> None:
 
 
 def test_a_dataset_corrupted_on_disk_stops_the_run_and_the_deployment(factory: Factory) -> None:
-    path = factory.lake / "offline_dataset" / "dataset.parquet"
+    path = factory.current("offline_dataset") / "dataset.parquet"
     intact = path.read_bytes()
     dataset = pd.read_parquet(path)
     dataset["return_24h"] = dataset["return_24h"] * np.float32(1.5)
@@ -199,7 +204,7 @@ def test_killing_a_run_leaves_no_training_behind_and_nothing_half_written(tmp_pa
         stderr=subprocess.DEVNULL,
     )
     try:
-        built_clone = factory.lake / "bc_policy" / "artifact.json"
+        built_clone = factory.lake / "bc_policy" / "current.json"
         assert wait_until(lambda: built_clone.exists() and bool(trainings(tmp_path)), 120)
     finally:
         run.kill()

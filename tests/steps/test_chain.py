@@ -1,7 +1,9 @@
 """The whole chain of a small desk, link by link, and what must stop it."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,64 +11,59 @@ import pytest
 import torch
 
 from rl_core.base.errors import TollgateError
-from rl_core.desk import DeskConfig
 from rl_core.lab.markets.spot import simulate_bars
-from rl_core.learning.models.policy_file import load_policy, new_model
-from rl_core.serving.loaded import closed_bars, predict_latest
-from rl_core.steps import deployed_model, offline_dataset
-from rl_core.steps.backtest_history import build_backtest_history
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.deployed_model.step import deploy
-from rl_core.steps.offline_dataset import build_offline_dataset
-from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
-from rl_core.steps.ppo_policy.step import build_ppo_policy
-from rl_core.steps.prediction_validation.step import build_prediction_validation, read_report
-from rl_core.steps.regime_dataset import build_regime_dataset
+from rl_core.learning.models.policy_file import new_model
+from rl_core.steps.backtest_history import HISTORY
+from rl_core.steps.bars import BARS
+from rl_core.steps.bc_policy.step import CLONE
+from rl_core.steps.context import DeskContext
+from rl_core.steps.deployed_model.step import DEPLOYED
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.prediction import closed_bars, predict_latest
+from rl_core.steps.prediction_validation.step import GATE
+from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.runner import build, verdicts
+from rl_core.steps.step import Step
 from rl_core.steps.summary import summarise_chain
-from rl_core.steps.whole import judge_from_bars
+from tests.chain import (
+    OPTIONS,
+    bars_file,
+    changed,
+    deploy,
+    edited,
+    file_of,
+    read_dataset,
+    read_market,
+    read_policy,
+    read_report,
+    run_chain,
+    served_policy,
+)
 from tests.conftest import LENIENT, small_desk
 
-CPU = torch.device("cpu")
-UPSTREAM = (
-    "bars",
-    "backtest_history",
-    "offline_dataset",
-    "regime_dataset",
-    "bc_policy",
-    "ppo_policy",
-)
-
-
-def run_chain(desk: DeskConfig, root: Path) -> Workplace:
-    work = Workplace.open(desk, root)
-    return judge_from_bars(work, CPU, lambda _: None)
-
-
-def bars_file(folder: Path) -> Path:
-    path = folder / "bars.parquet"
-    simulate_bars(3000, seed=7, signal_r2=0.05).to_parquet(path, index=False)
-    return path
+UPSTREAM = tuple(step.name for step in GATE.ancestors)
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def work(tmp_path_factory: pytest.TempPathFactory) -> DeskContext:
     folder = tmp_path_factory.mktemp("chain")
     work = run_chain(small_desk(bars_file(folder)), folder)
     deploy(work)
     return work
 
 
-def test_the_served_model_traces_back_to_its_bars(work: Workplace) -> None:
-    manifest = work.store.served("shadow").manifest
+def test_the_served_model_traces_back_to_its_bars(work: DeskContext) -> None:
+    manifest = work.models.served("shadow").manifest
     assert set(manifest.lineage) == {*UPSTREAM, "prediction_validation"}
-    assert manifest.lineage["bars"].content == work.lake.load("bars").content
-    assert manifest.lineage["bars"].identity == work.lake.load("bars").identity
+    bars = work.open_artifact(BARS)
+    assert manifest.lineage["bars"].content == bars.content
+    assert manifest.lineage["bars"].identity == bars.identity
     assert manifest.data.bars == 3000
     assert manifest.config == work.desk.resolved()
 
 
-def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: Workplace) -> None:
+def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: DeskContext) -> None:
     report = read_report(work)
     for horizon in ("1h", "24h"):
         assert report.predictions[horizon].prediction_sd > 0
@@ -77,30 +74,30 @@ def test_test_span_predictions_are_finite_differ_and_are_not_zero(work: Workplac
     assert names["backtest_equals_environment"]
 
 
-def test_training_moved_the_return_heads_and_lowered_their_losses(work: Workplace) -> None:
-    tuned = load_policy(work.lake.directory / "ppo_policy")
+def test_training_moved_the_return_heads_and_lowered_their_losses(work: DeskContext) -> None:
+    tuned = read_policy(work)
     torch.manual_seed(work.desk.bc.seeds[0])
     untrained = new_model(tuned.spec)
     assert untrained.return_heads is not None
     assert tuned.model.return_heads is not None
     assert not torch.equal(untrained.return_heads.weight, tuned.model.return_heads.weight)
-    epochs = json.loads(work.lake.path("bc_policy", "history.json").read_text())
+    epochs = work.open_artifact(CLONE).read_json("history.json")
     first, last = (np.array(epochs[i]["train"]["return_losses"]) for i in (0, -1))
     assert (last < first).all()
 
 
-def test_the_report_and_its_plots_are_on_disk(work: Workplace) -> None:
-    folder = work.lake.directory / "prediction_validation"
+def test_the_report_and_its_plots_are_on_disk(work: DeskContext) -> None:
+    gate = work.open_artifact(GATE)
     for name in ("equity.png", "predictions_1h.png", "predictions_24h.png"):
-        assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    text = (folder / "report.md").read_text()
+        assert gate.read(name).startswith(b"\x89PNG")
+    text = gate.read("report.md").decode()
     assert "buy and hold" in text
     assert "Skill: not shown" in text
 
 
-def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None:
+def test_a_prediction_names_its_model_and_all_its_parts(work: DeskContext) -> None:
     answer = predict_latest(work, {"position": 0.0}, stage=None)
-    assert answer["version"] == work.store.served("shadow").manifest.version
+    assert answer["version"] == work.models.served("shadow").manifest.version
     assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
     assert answer["action"] == max(answer["probabilities"], key=answer["probabilities"].get)
     assert -1 <= answer["predicted_return_1h"] <= 1
@@ -108,15 +105,14 @@ def test_a_prediction_names_its_model_and_all_its_parts(work: Workplace) -> None
     assert answer["reasons"] == {}
 
 
-def test_serving_decides_as_the_environment_does(work: Workplace) -> None:
+def test_serving_decides_as_the_environment_does(work: DeskContext) -> None:
     """The last test bar, asked through serving with the account that the environment had there."""
     from rl_core.serving.answer import decide_state
     from rl_core.steps.scoring import evaluate_policy, split_span
 
-    policy = load_policy(work.store.served("shadow").directory)
-    market = work.read_market(policy.spec.thresholds)
-    dataset = work.read_dataset("offline_dataset")
-    decisions, _ = evaluate_policy(work.kind, market, policy.model, split_span(dataset, "test"))
+    policy, market = served_policy(work), read_market(work)
+    span = split_span(read_dataset(work), "test")
+    decisions, _ = evaluate_policy(work.kind, market, policy.model, span, memory_bars=None)
     state = decisions.states[-1]
     days = float(np.arctanh(min(float(state[33]), 1 - 1e-7)))
     account = {"position": float(state[30]), "days_since_trade": days}
@@ -126,17 +122,17 @@ def test_serving_decides_as_the_environment_does(work: Workplace) -> None:
     assert ("HOLD", "BUY", "SELL")[decisions.action[-1]] == answer["action"]
 
 
-def test_the_summary_holds_every_link(work: Workplace) -> None:
+def test_the_summary_holds_every_link(work: DeskContext) -> None:
     result = summarise_chain(work)
     assert set(UPSTREAM) <= set(result)
     assert result["model"]["is_of_this_chain"]
     json.dumps(result, allow_nan=False)
 
 
-def test_the_same_bars_and_settings_give_the_same_policy(work: Workplace, tmp_path: Path) -> None:
+def test_the_same_bars_and_settings_give_the_same_policy(work: DeskContext, tmp_path: Path) -> None:
     again = run_chain(work.desk, tmp_path)
-    for name in UPSTREAM:
-        assert again.lake.load(name).content == work.lake.load(name).content, name
+    for step in GATE.ancestors:
+        assert again.artifacts.current(step.name) == work.artifacts.current(step.name), step.name
 
 
 def test_without_auxiliary_losses_predictions_are_null_with_a_reason(tmp_path: Path) -> None:
@@ -156,35 +152,28 @@ def test_without_auxiliary_losses_predictions_are_null_with_a_reason(tmp_path: P
 
 
 @pytest.fixture
-def own(work: Workplace, tmp_path: Path) -> Workplace:
+def own(work: DeskContext, tmp_path: Path) -> DeskContext:
     """A copy that a test may break."""
-    import shutil
-
-    root = work.lake.directory.parent.parent
-    shutil.copytree(root, tmp_path / "root")
-    return Workplace.open(work.desk, tmp_path / "root")
+    shutil.copytree(work.root, tmp_path / "root")
+    return DeskContext.open(work.desk, tmp_path / "root")
 
 
-@pytest.mark.parametrize("name", [*UPSTREAM, "prediction_validation"])
+@pytest.mark.parametrize("step", [*GATE.ancestors, GATE], ids=lambda step: step.name)
 def test_deployment_is_refused_when_anything_upstream_was_changed(
-    own: Workplace, name: str
+    own: DeskContext, step: Step[Any]
 ) -> None:
-    file = next(iter(own.lake.seal(name).files))
-    path = own.lake.path(name, file)
+    path = file_of(own, step, next(iter(own.open_artifact(step).seal.files)))
     path.write_bytes(path.read_bytes() + b" ")
-    before = own.store.versions()
+    before = own.models.versions()
     with pytest.raises(TollgateError, match="must be as it was sealed, was changed since"):
         deploy(own)
-    assert own.store.versions() == before
+    assert own.models.versions() == before
 
 
 def test_deployment_is_refused_when_the_policy_was_trained_again_after_the_gate(
-    own: Workplace,
+    own: DeskContext,
 ) -> None:
-    desk = own.desk.with_settings({"ppo.seed": 1})
-    build_ppo_policy(
-        Workplace.open(desk, own.lake.directory.parent.parent), TrainingOptions(CPU), lambda _: None
-    )
+    build(changed(own, ppo__seed=1), PPO, OPTIONS)
     with pytest.raises(TollgateError, match="must be made from the ppo_policy that is there"):
         deploy(own)
 
@@ -198,24 +187,19 @@ def test_deployment_is_refused_when_the_policy_was_trained_again_after_the_gate(
     ],
 )
 def test_links_of_other_market_settings_are_neither_built_on_nor_deployed(
-    own: Workplace, setting: str, value: float, words: str
+    own: DeskContext, setting: str, value: float, words: str
 ) -> None:
-    other = Workplace.open(
-        own.desk.with_settings({setting: value}), own.lake.directory.parent.parent
-    )
-    for step in (deploy, build_prediction_validation, build_regime_dataset):
+    other = edited(own, {setting: value})
+    with pytest.raises(TollgateError, match=f"must be built with the desk's settings.*{words}"):
+        deploy(other)
+    for step in (GATE, REGIMES):
         with pytest.raises(TollgateError, match=f"must be built with the desk's settings.*{words}"):
-            step(other)
+            build(other, step)
 
 
-def test_the_manifest_holds_the_settings_that_were_used(own: Workplace) -> None:
-    root = own.lake.directory.parent.parent
-    build_ppo_policy(
-        Workplace.open(own.desk.with_settings({"ppo.seed": 7}), root),
-        TrainingOptions(CPU),
-        lambda _: None,
-    )
-    build_prediction_validation(own)
+def test_the_manifest_holds_the_settings_that_were_used(own: DeskContext) -> None:
+    build(changed(own, ppo__seed=7), PPO, OPTIONS)
+    build(own, GATE)
     manifest = deploy(own).manifest
     assert manifest.config["ppo"]["seed"] == 7
     assert own.desk.ppo.seed == 42
@@ -231,60 +215,60 @@ def test_a_bar_that_is_still_open_is_not_decided_on() -> None:
         closed_bars(bars[:1], interval, pd.Timestamp("2015-01-01 00:10", tz="UTC"))
 
 
-def test_too_few_bars_for_a_complete_state_are_refused(own: Workplace, tmp_path: Path) -> None:
+def test_too_few_bars_for_a_complete_state_are_refused(own: DeskContext, tmp_path: Path) -> None:
     short = tmp_path / "short.parquet"
     simulate_bars(30, seed=0).to_parquet(short, index=False)
-    other = own.desk.with_settings({"bars.path": str(short)})
+    other = edited(own, {"bars.path": str(short)})
     with pytest.raises(TollgateError, match="must outlast the indicators' warm-up, was 30 bars"):
-        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), {}, None)
+        predict_latest(other, {}, None)
 
 
-def test_a_model_is_not_asked_about_another_market(own: Workplace) -> None:
-    other = own.desk.with_settings({"bars.symbol": "OTHER"})
+def test_a_model_is_not_asked_about_another_market(own: DeskContext) -> None:
+    other = edited(own, {"bars.symbol": "OTHER"})
     with pytest.raises(TollgateError, match="was trained on symbol SIM and the desk now has OTHER"):
-        predict_latest(Workplace.open(other, own.lake.directory.parent.parent), {}, None)
+        predict_latest(other, {}, None)
 
 
 def test_sentiment_is_sealed_with_the_bars_and_reaches_the_state(tmp_path: Path) -> None:
     news = tmp_path / "news.csv"
     news.write_text("published,news,macro\n2015-02-01,0.5,-0.25\n")
     desk = small_desk(bars_file(tmp_path), sentiment={"path": str(news), "max_age_hours": 48.0})
-    work = Workplace.open(desk, tmp_path)
-    build_bars(work)
+    work = DeskContext.open(desk, tmp_path)
+    build(work, BARS)
     news.write_text("published,news,macro\n2015-02-01,-1,-1\n")  # revised later
-    build_backtest_history(work)
-    build_offline_dataset(work)
-    dataset = work.read_dataset("offline_dataset").set_index("timestamp")
+    build(work, HISTORY)
+    build(work, OFFLINE_DATASET)
+    dataset = read_dataset(work).set_index("timestamp")
     assert dataset["news_sentiment"].loc["2015-01-31 23:00:00+00:00"] == 0.0
     assert dataset["news_sentiment"].loc["2015-02-01 00:00:00+00:00"] == 0.5
     assert dataset["macro_sentiment"].loc["2015-02-02 12:00:00+00:00"] == -0.25
     assert dataset["news_sentiment"].loc["2015-02-04 00:00:00+00:00"] == 0.0
-    assert all(check.passed for check in offline_dataset.run_checks(work))
+    assert all(check.passed for check in verdicts(work, OFFLINE_DATASET))
 
 
-def test_deployment_is_refused_when_the_gate_refused(own: Workplace) -> None:
-    strict = own.desk.with_settings({"gate.max_p99_milliseconds": 1e-6})
-    refused = Workplace.open(strict, own.lake.directory.parent.parent)
-    build_prediction_validation(refused)
-    before = own.store.versions()
-    with pytest.raises(TollgateError, match="was refused by inference_is_fast"):
+def test_deployment_is_refused_when_the_gate_refused(own: DeskContext) -> None:
+    limits = {"gate.max_p99_milliseconds": 1e-6, "gate.severity.inference_is_fast": "block"}
+    refused = edited(own, limits)
+    build(refused, GATE)
+    before = own.models.versions()
+    with pytest.raises(TollgateError, match="must pass inference_is_fast, was refused: p99"):
         deploy(refused)
-    assert own.store.versions() == before
+    assert own.models.versions() == before
 
 
-def test_a_corrupted_dataset_stops_the_next_link(own: Workplace) -> None:
-    path = own.lake.path("offline_dataset", "dataset.parquet")
+def test_a_corrupted_dataset_stops_the_next_link(own: DeskContext) -> None:
+    path = file_of(own, OFFLINE_DATASET, "dataset.parquet")
     dataset = pd.read_parquet(path)
     dataset["return_1h"] = dataset["return_1h"] + np.float32(0.01)
     dataset.to_parquet(path, index=False)
-    with pytest.raises(TollgateError, match="offline_dataset and build it again"):
-        build_regime_dataset(own)
+    with pytest.raises(TollgateError, match=r"changed since \(dataset.parquet\): delete .*again"):
+        build(own, REGIMES)
 
 
-def test_the_check_of_the_served_model_fails_when_its_weights_change(own: Workplace) -> None:
-    assert deployed_model.run_checks(own)[0].passed
-    weights = own.store.served("shadow").directory / "policy.safetensors"
+def test_the_check_of_the_served_model_fails_when_its_weights_change(own: DeskContext) -> None:
+    assert verdicts(own, DEPLOYED)[0].passed
+    weights = own.models.served("shadow").directory / "policy.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
-    (check,) = deployed_model.run_checks(own)
+    (check,) = verdicts(own, DEPLOYED)
     assert not check.passed
-    assert "must have the SHA-256" in check.detail
+    assert "must be as it was sealed, was changed since (policy.safetensors)" in check.detail

@@ -1,38 +1,47 @@
 """The futures desk: the same chain, link by link, on a few simulated sessions."""
 
-import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from rl_core.steps.soundness import require_sound
-from tests.chain.test_chain import run_chain
-from tests.chain.test_training import changed, same, weights
 
-from rl_core.base.errors import Interrupted, TollgateError
-from rl_core.base.shutdown import StopRequest
+from rl_core.base.errors import TollgateError
 from rl_core.desk import FuturesDesk, parse_desk
 from rl_core.kinds.futures.state import FUTURES_STATE
 from rl_core.lab.markets.futures import simulate_future
-from rl_core.learning.models.policy_file import load_policy
 from rl_core.learning.ppo.tracker import TradeSummary
 from rl_core.market.settings import FuturesSimulation, SessionConfig
-from rl_core.serving.loaded import predict_latest
-from rl_core.steps import backtest_history, offline_dataset, ppo_policy
-from rl_core.steps import bars as bars_link
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.deployed_model.step import deploy
-from rl_core.steps.ppo_policy.checkpoints import TrainingOptions
-from rl_core.steps.ppo_policy.step import build_ppo_policy
-from rl_core.steps.prediction_validation.step import read_report
+from rl_core.steps.backtest_history import HISTORY
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.prediction import predict_latest
+from rl_core.steps.prediction_validation.step import GATE
+from rl_core.steps.reading import read_bars, read_thresholds
+from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.runner import build, require_checks_passed, verdicts
 from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.trading.accounts import HOLD
 from rl_core.trading.brackets import TARGET
+from tests.chain import (
+    OPTIONS,
+    changed,
+    deploy,
+    heard,
+    read_dataset,
+    read_market,
+    read_policy,
+    read_report,
+    run_chain,
+)
 from tests.conftest import LENIENT
+from tests.steps.ppo_policy.test_training import interrupt, same, weights
 
 CPU = torch.device("cpu")
 PRICES = ["open", "high", "low", "close"]
@@ -59,32 +68,32 @@ def future_desk(**settings: object) -> FuturesDesk:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def work(tmp_path_factory: pytest.TempPathFactory) -> DeskContext:
     work = run_chain(future_desk(), tmp_path_factory.mktemp("future"))
     deploy(work)
     return work
 
 
-def history_of(work: Workplace) -> list[dict[str, object]]:
-    return json.loads(work.lake.path("ppo_policy", "history.json").read_text())
+def history_of(work: DeskContext) -> list[dict[str, Any]]:
+    return work.open_artifact(PPO).read_json("history.json")
 
 
-def test_every_check_between_the_links_holds(work: Workplace) -> None:
-    for link in (bars_link, backtest_history, offline_dataset):
-        for check in link.run_checks(work):
+def test_every_check_between_the_links_holds(work: DeskContext) -> None:
+    for step in (BARS, HISTORY, OFFLINE_DATASET):
+        for check in verdicts(work, step):
             assert check.passed, (check.name, check.detail)
 
 
-def test_the_books_of_the_backtest_balance_to_the_cent(work: Workplace) -> None:
-    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+def test_the_books_of_the_backtest_balance_to_the_cent(work: DeskContext) -> None:
+    history = work.open_artifact(HISTORY).read_frame("history.parquet")
     assert history["trade_pnl"].notna().sum() > 20
     earned = history["trade_pnl"].sum()
     assert history["equity"].iloc[-1] == pytest.approx(50_000 + earned, abs=0.005)
     assert (history["side"].iloc[-1], history["profit"].iloc[0]) == (0, 0)
 
 
-def test_decisions_go_into_the_dataset_with_their_brackets(work: Workplace) -> None:
-    dataset = work.read_dataset("offline_dataset")
+def test_decisions_go_into_the_dataset_with_their_brackets(work: DeskContext) -> None:
+    dataset = read_dataset(work)
     filled = dataset[dataset["fill_price"].notna()]
     assert len(filled) > 20
     assert (filled["action"] != HOLD).all()
@@ -94,8 +103,8 @@ def test_decisions_go_into_the_dataset_with_their_brackets(work: Workplace) -> N
     assert np.isfinite(dataset[list(FUTURES_STATE.names)].to_numpy()).all()
 
 
-def test_horizons_are_unknown_across_closed_sessions(work: Workplace) -> None:
-    dataset = work.read_dataset("offline_dataset").set_index("timestamp")
+def test_horizons_are_unknown_across_closed_sessions(work: DeskContext) -> None:
+    dataset = read_dataset(work).set_index("timestamp")
     day = "2024-03-06 "  # Wednesday, winter time: the session ends at 22:00
     known = dataset["return_1h"].notna()
     assert known.loc[f"{day}20:59:00+00:00"]
@@ -106,9 +115,9 @@ def test_horizons_are_unknown_across_closed_sessions(work: Workplace) -> None:
 
 
 def test_the_teacher_enters_in_regular_hours_only_and_is_home_before_the_close(
-    work: Workplace,
+    work: DeskContext,
 ) -> None:
-    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+    history = work.open_artifact(HISTORY).read_frame("history.parquet")
     entries = history[history["enters"] > 0]
     local = entries["timestamp"].dt.tz_convert("America/New_York")
     minute = local.dt.hour * 60 + local.dt.minute
@@ -117,7 +126,7 @@ def test_the_teacher_enters_in_regular_hours_only_and_is_home_before_the_close(
 
 
 def test_the_curriculum_moves_with_the_training_and_evaluation_pays_in_full(
-    work: Workplace,
+    work: DeskContext,
 ) -> None:
     stored = [each["curriculum"] for each in history_of(work)]
     commissions = [each["commission_usd"] for each in stored]  # type: ignore[index]
@@ -126,7 +135,7 @@ def test_the_curriculum_moves_with_the_training_and_evaluation_pays_in_full(
     bonuses = [each["exploration_bonus"] for each in stored]  # type: ignore[index]
     assert bonuses[0] == pytest.approx(0.2)
     assert bonuses[-1] == 0
-    market = work.read_market(work.read_thresholds("regime_dataset"))
+    market = read_market(work)
     environment = work.kind.environment(market, CPU, torch.float64)
     assert environment.curriculum == {}
     paid = read_report(work).performance["teacher"]
@@ -146,22 +155,22 @@ def two_trades(bars: int) -> tuple[np.ndarray, np.ndarray]:
     return action, strength
 
 
-def test_each_term_of_the_reward_and_each_rule_is_told_by_name(work: Workplace) -> None:
+def test_each_term_of_the_reward_and_each_rule_is_told_by_name(work: DeskContext) -> None:
     for each in history_of(work):
         terms = each["reward_terms"]
         assert isinstance(terms, dict)
         assert set(terms) == {"profit", "target_bonus", "idle_penalty", "exploration_bonus"}
         assert sum(terms.values()) == pytest.approx(each["reward_mean"], abs=1e-5)
         assert terms["idle_penalty"] < 0
-    summaries = json.loads(work.lake.path("ppo_policy", "metrics.json").read_text())
+    summaries = work.open_artifact(PPO).read_json("metrics.json")
     trades = TradeSummary(**summaries[-1]["trades"])
     assert set(trades.violations_by_rule) == {
         "trailing_drawdown", "daily_loss", "contract_limit", "flat_by_close",
     }  # fmt: skip
 
 
-def test_training_ends_with_a_verdict_per_criterion(work: Workplace) -> None:
-    verdict = {check.name: check for check in ppo_policy.run_checks(work)}
+def test_training_ends_with_a_verdict_per_criterion(work: DeskContext) -> None:
+    verdict = {check.name: check for check in verdicts(work, PPO)}
     assert {"entropy_stayed_up", "mean_return_trends_up", "accounts_traded",
             "metrics_are_complete", "no_update_was_skipped"} <= set(verdict)  # fmt: skip
     assert verdict["entropy_stayed_up"].passed
@@ -170,20 +179,13 @@ def test_training_ends_with_a_verdict_per_criterion(work: Workplace) -> None:
     assert "slope" in verdict["mean_return_trends_up"].detail
 
 
-def test_a_resumed_training_finds_its_accounts_and_its_commission_again(work: Workplace) -> None:
+def test_a_resumed_training_finds_its_accounts_and_its_commission_again(work: DeskContext) -> None:
     """Bit for bit, although episodes outlast rollouts."""
-    build_ppo_policy(work, TrainingOptions(CPU), lambda _: None)
+    build(work, PPO, OPTIONS)
     whole, figures = weights(work), history_of(work)
-    stop = StopRequest()
-
-    def stop_after_the_third(line: str) -> None:
-        if "iteration 3/6" in line:
-            stop.signum = 15
-
-    with pytest.raises(Interrupted):
-        build_ppo_policy(work, TrainingOptions(CPU, stop=stop), stop_after_the_third)
-    said: list[str] = []
-    build_ppo_policy(work, TrainingOptions(CPU, resume=True), said.append)
+    interrupt(work, iteration=3)
+    with heard() as said:
+        build(work, PPO, replace(OPTIONS, resume=True))
     assert any("resuming" in line for line in said)
     assert same(whole, weights(work))
     assert history_of(work) == figures
@@ -192,11 +194,11 @@ def test_a_resumed_training_finds_its_accounts_and_its_commission_again(work: Wo
     assert not any("iteration 3/6" in line for line in said)
 
 
-def test_a_data_filter_narrows_where_accounts_start(work: Workplace) -> None:
+def test_a_data_filter_narrows_where_accounts_start(work: DeskContext) -> None:
     from rl_core.steps.ppo_policy.session import kept_bars
 
-    dataset = work.read_dataset("regime_dataset")
-    thresholds = work.read_thresholds("regime_dataset")
+    dataset = read_dataset(work, REGIMES)
+    thresholds = read_thresholds(work.open_artifact(REGIMES))
     everything = kept_bars(work.desk, dataset, thresholds)
     trends = dict(zip(dataset["bar"], dataset["adx"] >= 0.25, strict=True))
     for mode, is_trending in (("trending", True), ("ranging", False)):
@@ -205,13 +207,14 @@ def test_a_data_filter_narrows_where_accounts_start(work: Workplace) -> None:
         assert {trends[bar] for bar in filtered.tolist()} == {is_trending}
 
 
-def test_quick_scoring_decides_as_one_account_until_limits_differ(work: Workplace) -> None:
+def test_quick_scoring_decides_as_one_account_until_limits_differ(work: DeskContext) -> None:
     """Session by session, the first session of a span is walked alike."""
-    policy = load_policy(work.lake.directory / "ppo_policy")
-    market, dataset = work.read_market(policy.spec.thresholds), work.read_dataset("offline_dataset")
-    span = split_span(dataset, "validation")
-    exact, _ = evaluate_policy(work.kind, market, policy.model, span)
-    quick, walk = evaluate_policy(work.kind, market, policy.model, span, is_quick=True)
+    policy, market = read_policy(work), read_market(work)
+    span = split_span(read_dataset(work), "validation")
+    exact, _ = evaluate_policy(work.kind, market, policy.model, span, memory_bars=None)
+    quick, walk = evaluate_policy(
+        work.kind, market, policy.model, span, memory_bars=None, is_quick=True
+    )
     first = work.kind.independent_spans(market, span)[0]
     length = first[1] - first[0] + 1
     assert len(quick.action) == len(exact.action) == span[1] - span[0] + 1
@@ -220,7 +223,7 @@ def test_quick_scoring_decides_as_one_account_until_limits_differ(work: Workplac
 
 
 def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
-    work: Workplace,
+    work: DeskContext,
 ) -> None:
     answer = predict_latest(work, {}, None)
     assert answer["symbol"] == "SIM-NQ"
@@ -243,9 +246,9 @@ def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
         predict_latest(work, {"position": 0.5}, None)
 
 
-def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -> None:
-    thresholds = work.read_thresholds("regime_dataset")
-    bars = work.read_bars()[:-10]
+def test_what_an_order_would_do_is_what_the_backtest_would_do(work: DeskContext) -> None:
+    thresholds = read_thresholds(work.open_artifact(REGIMES))
+    bars = read_bars(work.open_artifact(BARS))[:-10]
     market = work.kind.prepare(bars, None, thresholds)
     close, atr = float(bars["close"].iloc[-1]), float(market.atr_points[-1])
     distance = round(2 * atr / 0.25) * 0.25
@@ -267,14 +270,14 @@ def test_what_an_order_would_do_is_what_the_backtest_would_do(work: Workplace) -
     ):
         said = work.kind.decision_details(market, account, action, strength)
         assert (said["order"], said["order_reason"]) == ("none", reason)
-    whole = work.read_market(thresholds)  # its last bar is its session's last
+    whole = read_market(work)  # its last bar is its session's last
     over = work.kind.decision_details(whole, {}, "BUY", 0.9)
     assert (over["order"], over["contracts"]) == ("none", 0.0)
     assert str(over["order_reason"]).startswith("the session has ended")
 
 
-def test_turnover_counts_every_contract(work: Workplace) -> None:
-    market = work.read_market(work.read_thresholds("regime_dataset"))
+def test_turnover_counts_every_contract(work: DeskContext) -> None:
+    market = read_market(work)
     orders = two_trades(len(market.bars) - 40)
     turnover: list[float] = []
     for most in (1, 3):
@@ -283,8 +286,8 @@ def test_turnover_counts_every_contract(work: Workplace) -> None:
     assert turnover[1] == pytest.approx(3 * turnover[0], rel=0.01)
 
 
-def test_books_that_were_cooked_are_found(work: Workplace) -> None:
-    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+def test_books_that_were_cooked_are_found(work: DeskContext) -> None:
+    history = work.open_artifact(HISTORY).read_frame("history.parquet")
     assert work.kind.book_errors(history).max() < 1e-9
     for column in ("profit", "exit_price", "equity", "fill_price"):
         cooked = history.copy()
@@ -295,10 +298,10 @@ def test_books_that_were_cooked_are_found(work: Workplace) -> None:
         assert work.kind.book_errors(cooked).max() > 1e-6, column
 
 
-def test_simulated_data_is_named_so_wherever_it_shows(work: Workplace) -> None:
-    assert work.lake.load("bars").metadata["is_simulated"] is True
-    report = work.lake.path("prediction_validation", "report.md").read_text()
-    card = (work.store.served("shadow").directory / "model_card.md").read_text()
+def test_simulated_data_is_named_so_wherever_it_shows(work: DeskContext) -> None:
+    assert work.open_artifact(BARS).facts.is_simulated is True
+    report = work.open_artifact(GATE).read("report.md").decode()
+    card = (work.models.served("shadow").directory / "model_card.md").read_text()
     for text in (report, card, read_report(work).data):
         assert "SIMULATED" in text
 
@@ -317,9 +320,9 @@ def real_file(folder: Path, **changes: object) -> FuturesDesk:
 
 
 def failed_checks(desk: FuturesDesk, folder: Path) -> dict[str, str]:
-    work = Workplace.open(desk, folder / "data")
-    build_bars(work)
-    return {check.name: check.detail for check in bars_link.run_checks(work) if not check.passed}
+    work = DeskContext.open(desk, folder / "data")
+    build(work, BARS)
+    return {check.name: check.detail for check in verdicts(work, BARS) if not check.passed}
 
 
 def test_a_sound_file_has_no_complaints(tmp_path: Path) -> None:
@@ -347,19 +350,19 @@ def test_a_bad_roll_is_found_with_its_line(tmp_path: Path) -> None:
     assert "rows 102, 202" in found
 
 
-def test_nothing_is_built_on_what_a_check_stops(work: Workplace, tmp_path: Path) -> None:
-    require_sound(work)
+def test_nothing_is_built_on_what_a_check_stops(work: DeskContext, tmp_path: Path) -> None:
+    require_checks_passed(work, GATE.ancestors)
     desk = real_file(tmp_path, rows_100_199={"contract": "2024M"})
-    refused = Workplace.open(desk, tmp_path / "data")
-    build_bars(refused)
+    refused = DeskContext.open(desk, tmp_path / "data")
+    build(refused, BARS)
     with pytest.raises(TollgateError, match="bars of desk future must pass rolls_are_plausible"):
-        require_sound(refused)
+        build(refused, HISTORY)
 
 
 def test_a_contract_column_that_is_named_must_be_there(tmp_path: Path) -> None:
     desk = real_file(tmp_path).with_settings({"bars.columns": {"contract": "expiry"}})
     with pytest.raises(TollgateError, match="was without expiry"):
-        build_bars(Workplace.open(desk, tmp_path / "data"))
+        build(DeskContext.open(desk, tmp_path / "data"), BARS)
 
 
 def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> None:
@@ -370,12 +373,12 @@ def test_bars_outside_the_sessions_are_refused_or_left_out(tmp_path: Path) -> No
     late = bars.iloc[1379:1380].assign(timestamp="2024-03-05 22:10:00+00:00")
     pd.concat([bars[:1380], late, bars[1380:]]).to_csv(path, index=False)
     with pytest.raises(TollgateError, match=r"inside the sessions of CMES, was 2024-03-05 22:10"):
-        build_bars(Workplace.open(desk, tmp_path / "data"))
+        build(DeskContext.open(desk, tmp_path / "data"), BARS)
     lenient = desk.with_settings({"bars.sessions.drop_outside": True})
-    work = Workplace.open(lenient, tmp_path / "data")
-    build_bars(work)
-    assert len(work.read_bars()) == len(bars)
-    report = json.loads(work.lake.path("bars", "quality.json").read_text())
+    work = DeskContext.open(lenient, tmp_path / "data")
+    sealed = build(work, BARS)
+    assert len(read_bars(sealed)) == len(bars)
+    report = sealed.read_json("quality.json")
     assert report["outside_session_rows"] == [1382]
 
 

@@ -61,8 +61,9 @@ def run_fold(task: Task, fold: Fold, market: PreparedMarket) -> dict[int, Sealed
         own = fold_context(context, fold, Path(name))
         last = market.bars["timestamp"].iloc[fold.last_bar]
         known = build(own, replace(BARS, build=lambda bars: write_fold_bars(bars, task, last)))
+        knowledge = sha256_json({n: h for n, h in known.seal.files.items() if n != QUALITY})
         places = {
-            seed: home / f"{fold.name}-{known.content[:12]}-{seed}"
+            seed: home / f"{fold.name}-{knowledge[:12]}-{seed}"
             for seed in context.desk.walk_forward.seeds
         }
         for seed, place in places.items():
@@ -74,7 +75,7 @@ def run_fold(task: Task, fold: Fold, market: PreparedMarket) -> dict[int, Sealed
 
 def train_fold(own: DeskContext, fold: Fold, seed: int, place: Path, options: BuildOptions) -> None:
     """The whole procedure on a fold's bars, with one seed, and what its account did."""
-    seeded = replace(own, desk=own.desk.with_settings({"bc.seeds": [seed], "ppo.seed": seed}))
+    seeded = own.with_overrides({"bc.seeds": [seed], "ppo.seed": seed})
     with logs.warnings_only():
         run_chain(seeded, REGIMES, only_missing=True)
         for step in (CLONE, PPO):

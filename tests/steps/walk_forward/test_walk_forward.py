@@ -5,22 +5,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from rl_core.base.errors import TollgateError
 from rl_core.desk import FuturesDesk, SpotDesk
 from rl_core.lab.markets.spot import simulate_bars
-from rl_core.steps import walk_forward
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.walk_forward.step import build_walk_forward, read_report
+from rl_core.steps.bars import BARS as BARS_STEP
+from rl_core.steps.context import DeskContext
+from rl_core.steps.runner import build, verdicts
+from rl_core.steps.walk_forward.report import WalkForwardReport
+from rl_core.steps.walk_forward.step import WALK_FORWARD
+from rl_core.steps.walk_forward.step import read_report as report_of
+from tests.chain import OPTIONS, heard
 from tests.conftest import small_desk
 
-CPU = torch.device("cpu")
 SCHEME = {"train": "60d", "test": "15d", "seeds": [1, 2, 3], "embargo": "6h"}
 
 
-def walked(folder: Path, bars: pd.DataFrame, **settings: object) -> tuple[Workplace, list[str]]:
+def walked(folder: Path, bars: pd.DataFrame, **settings: object) -> tuple[DeskContext, list[str]]:
     """The desk after a walk, and what it said on the way."""
     path = folder / "bars.parquet"
     bars.to_parquet(path, index=False)
@@ -28,26 +29,31 @@ def walked(folder: Path, bars: pd.DataFrame, **settings: object) -> tuple[Workpl
         "num_envs": 32, "rollout_steps": 16, "iterations": 1, "evaluate_every": 1,
         "critic_warmup_iterations": 1,
     })  # fmt: skip
-    work, said = Workplace.open(desk, folder), list[str]()
-    build_bars(work)
-    build_walk_forward(work, CPU, said.append)
+    work = DeskContext.open(desk, folder)
+    build(work, BARS_STEP)
+    with heard() as said:
+        build(work, WALK_FORWARD, OPTIONS)
     return work, said
+
+
+def read_report(work: DeskContext) -> WalkForwardReport:
+    return report_of(work.open_artifact(WALK_FORWARD))
 
 
 BARS = simulate_bars(24 * 112, seed=3, signal_r2=0.05)  # 15% of them are the gate's
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def work(tmp_path_factory: pytest.TempPathFactory) -> DeskContext:
     return walked(tmp_path_factory.mktemp("walk"), BARS)[0]
 
 
-def test_the_test_spans_are_stitched_without_a_gap(work: Workplace) -> None:
+def test_the_test_spans_are_stitched_without_a_gap(work: DeskContext) -> None:
     report = read_report(work)
     assert [(f.fold, f.seed) for f in report.folds][:4] == [
         ("expanding_00", 1), ("expanding_00", 2), ("expanding_00", 3), ("expanding_01", 1),
     ]  # fmt: skip
-    curve = pd.read_parquet(work.lake.path("walk_forward", "returns.parquet"))
+    curve = work.open_artifact(WALK_FORWARD).read_frame("returns.parquet")
     assert list(curve.columns) == [
         "timestamp", "policy, seed 1", "teacher", "buy_and_hold", "policy, seed 2",
         "policy, seed 3",
@@ -58,16 +64,16 @@ def test_the_test_spans_are_stitched_without_a_gap(work: Workplace) -> None:
     assert report.stitched["policy, seed 1"].total_return == pytest.approx(grown)
 
 
-def test_the_benchmark_of_a_fold_is_what_the_bars_did(work: Workplace) -> None:
+def test_the_benchmark_of_a_fold_is_what_the_bars_did(work: DeskContext) -> None:
     """Buying once costs 0.16% and impact; the rest is the closes."""
-    curve = pd.read_parquet(work.lake.path("walk_forward", "returns.parquet")).iloc[: 15 * 24 - 1]
+    curve = work.open_artifact(WALK_FORWARD).read_frame("returns.parquet").iloc[: 15 * 24 - 1]
     close = BARS.set_index("timestamp")["close"]
     held = close[curve["timestamp"].iloc[-1]] / close[curve["timestamp"].iloc[0]] - 1
     earned = np.prod(1 + curve["buy_and_hold"].to_numpy()[1:]) - 1
     assert earned == pytest.approx(held, abs=1e-6)
 
 
-def test_seeds_are_summarised_by_their_middle_half(work: Workplace) -> None:
+def test_seeds_are_summarised_by_their_middle_half(work: DeskContext) -> None:
     report = read_report(work)
     assert report.policy_sharpe is not None
     sharpes = [report.stitched[f"policy, seed {seed}"].sharpe for seed in (1, 2, 3)]
@@ -75,8 +81,8 @@ def test_seeds_are_summarised_by_their_middle_half(work: Workplace) -> None:
     assert report.policy_sharpe.low <= report.policy_sharpe.iqm <= report.policy_sharpe.high
 
 
-def test_no_label_crosses_a_border_and_the_checks_say_so(work: Workplace) -> None:
-    checks = {check.name: check for check in walk_forward.run_checks(work)}
+def test_no_label_crosses_a_border_and_the_checks_say_so(work: DeskContext) -> None:
+    checks = {check.name: check for check in verdicts(work, WALK_FORWARD)}
     assert checks["folds_do_not_overlap"].passed
     assert checks["folds_do_not_overlap"].figures["rows"] == 0
     assert set(read_report(work).coverage) == {"1h", "24h"}
@@ -98,8 +104,10 @@ def test_a_result_that_was_edited_is_refused(tmp_path: Path) -> None:
     returns = pd.read_parquet(account)
     returns["policy"] += 0.001
     returns.to_parquet(account)
-    with pytest.raises(TollgateError, match="must be as it was written, was changed since: delete"):
-        build_walk_forward(work, CPU, lambda _: None)
+    with pytest.raises(
+        TollgateError, match="must be as it was sealed, was changed since .*: delete"
+    ):
+        build(work, WALK_FORWARD, OPTIONS)
 
 
 def test_what_comes_later_changes_no_fold(tmp_path: Path) -> None:
@@ -121,7 +129,7 @@ def test_combinatorial_folds_make_several_paths(tmp_path: Path) -> None:
     assert report.paths == 2
     assert len(report.folds) == 3
     assert report.overlapping_labels == 0
-    curve = pd.read_parquet(work.lake.path("walk_forward", "returns.parquet"))
+    curve = work.open_artifact(WALK_FORWARD).read_frame("returns.parquet")
     assert {"policy, seed 1, path 1", "policy, seed 1, path 2"} <= set(curve.columns)
     assert curve["timestamp"].is_unique
 
@@ -129,7 +137,7 @@ def test_combinatorial_folds_make_several_paths(tmp_path: Path) -> None:
 def test_bars_that_hold_no_fold_are_refused_and_nothing_is_sealed(tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match="bars must hold 60d to train on and 15d to test on"):
         walked(tmp_path, BARS[: 24 * 70])
-    assert not (tmp_path / "lake" / "small" / "walk_forward").exists()
+    assert not (tmp_path / "lake" / "small" / "walk_forward" / "current.json").exists()
 
 
 def test_no_rollout_runs_into_a_span_that_is_left_out() -> None:
@@ -151,10 +159,10 @@ def test_futures_leave_no_groups_out_since_their_episodes_would_run_into_them(
          "bars": {"simulated": {"sessions": 12}, "symbol": "SIM-NQ", "interval": "1min",
                   "sessions": {}}, "dataset": {"max_unknown_share": 0.4}}
     )  # fmt: skip
-    work = Workplace.open(desk, tmp_path)
-    build_bars(work)
+    work = DeskContext.open(desk, tmp_path)
+    build(work, BARS_STEP)
     with pytest.raises(TollgateError, match="must be expanding or rolling on this kind of desk"):
-        build_walk_forward(work, CPU, lambda _: None)
+        build(work, WALK_FORWARD, OPTIONS)
 
 
 def test_the_desk_says_which_scheme_cannot_be(tmp_path: Path) -> None:
