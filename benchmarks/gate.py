@@ -12,6 +12,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rl_core.steps.whole import judge_from_bars
 
 from rl_core.cli.show import table
 from rl_core.judging.settings import GateConfig
@@ -20,7 +21,6 @@ from rl_core.lab.trials.gate_trial import trial_desk
 from rl_core.lab.trials.known_truths import KINDS, evidence_of
 from rl_core.steps.context import Workplace
 from rl_core.steps.prediction_validation.step import build_prediction_validation
-from rl_core.steps.whole import judge_from_bars
 
 TEST_BARS = (2_000, 5_000, 20_000)
 

@@ -58,7 +58,7 @@ def write_atomically(path: Path, raw: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        os.replace(temporary, path)  # noqa: PTH105 - where tests stop a process
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -82,7 +82,7 @@ def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
         raise TollgateError(f"{path} must exist, was missing") from None
     except OSError as error:
         raise TollgateError(f"{path} must be readable, was not: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise TollgateError(f"{path} must be a file, was a folder, a pipe or a device")
@@ -90,7 +90,10 @@ def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
             raise TollgateError(
                 f"{path} must have at most {most_bytes:,} bytes, was {found.st_size:,}"
             )
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def parse_json(raw: bytes, where: Path) -> Any:

@@ -50,7 +50,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(handler: logging.Handler | None = None) -> None:
-    """Let the library's log go to standard error, or to a handler; later calls replace earlier ones."""
+    """Let the library's log go to standard error or to a handler; the last call counts."""
     is_json = os.environ.get(VARIABLE, "text") == "json"
     chosen = handler or logging.StreamHandler(sys.stderr)
     if chosen.formatter is None:

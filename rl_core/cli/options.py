@@ -41,6 +41,7 @@ PANELS: Mapping[str, str] = {
         HARDWARE,
     ),
 }
+SWITCHES = {"ppo.train_heads_only"}  # can only be turned on
 SECTION_PANELS: Mapping[str, str] = {"model": NETWORK, "walk_forward": "Folds"}
 
 Command = Callable[..., None]
@@ -92,7 +93,8 @@ def _parameter(place: str, path: str, field: FieldInfo) -> inspect.Parameter:
     section, name = path.split(".")
     kind = _plain(field)
     flag = ALIASES.get(path, "--" + name.replace("_", "-"))
-    names = f"{flag}/--no-{flag.removeprefix('--')}" if kind is bool else flag
+    is_pair = kind is bool and path not in SWITCHES
+    names = f"{flag}/--no-{flag.removeprefix('--')}" if is_pair else flag
     shown: Any = str if get_origin(kind) is tuple else kind
     panel = PANELS.get(path, SECTION_PANELS.get(section, LEARNING))
     annotation = Annotated[shown | None, option(_help(field), panel, names)]

@@ -24,6 +24,6 @@ __all__ = [
     "data_root",
     "desk_files",
     "load_desk",
-    "read_desks",
     "parse_desk",
+    "read_desks",
 ]

@@ -270,8 +270,8 @@ def _check_latency(latencies_seconds: Array, config: GateConfig) -> Check:
     return blocking(
         "inference_is_fast",
         p99 <= config.max_p99_milliseconds,
-        f"p99 of single answers {p99:.2f} ms of processor time in the quietest of {len(latencies_seconds)} "
-        f"rounds, limit {config.max_p99_milliseconds} ms",
+        f"p99 of single answers {p99:.2f} ms of processor time in the quietest of "
+        f"{len(latencies_seconds)} rounds, limit {config.max_p99_milliseconds} ms",
         p99_milliseconds=p99,
     )
 

@@ -129,16 +129,17 @@ class GateConfig(BaseModel):
     )
     skill: SkillConfig = SkillConfig()
     severity: dict[str, Severity] = Field(
-        default_factory=dict, description="check -> block (the default) or warn"
+        default_factory=dict,
+        description="check -> block (the default, but of inference_is_fast) or warn",
     )
 
     @field_validator("severity")
     @classmethod
     def _names_checks(cls, severity: dict[str, Severity]) -> dict[str, Severity]:
         if unknown := set(severity) - {*SAFETY_CHECKS, *SKILL_CHECKS}:
+            known = ", ".join([*SAFETY_CHECKS, *SKILL_CHECKS])
             raise ValueError(
-                f"severity must name checks of the gate ({', '.join([*SAFETY_CHECKS, *SKILL_CHECKS])})"
-                f", was {', '.join(sorted(unknown))}"
+                f"severity must name checks of the gate ({known}), was {', '.join(sorted(unknown))}"
             )
         if kept := [name for name in INTEGRITY_CHECKS if severity.get(name) == "warn"]:
             raise ValueError(f"severity must leave {', '.join(kept)} at block, was warn")

@@ -37,10 +37,13 @@ def decide_state(
 
     Returns:
         `action`, `strength` in [0, 1] (0 for HOLD, None where orders have none), `probabilities`
-        by action, `predicted_return_<horizon>` as fractions or None, for every horizon of the desk and for 1h
-        and 24h, with `predicted_return_<horizon>_interval` (low, high) beside each, `reasons` for
-        each None, and with a risk head `risk`, the probabilities of low,
-        normal and high volatility to come.
+        by action, `predicted_return_<horizon>` as fractions or None, for every horizon of the desk
+        and for 1h and 24h, with `predicted_return_<horizon>_interval` (low, high) beside each,
+        `reasons` for each None, and with a risk head `risk`, the probabilities of low, normal and
+        high volatility to come.
+
+    Raises:
+        TollgateError: a number of the answer is not finite.
     """
     heads = policy.model(torch.from_numpy(state).unsqueeze(0), memory)
     action = most_likely_action(heads)

@@ -12,8 +12,7 @@ from rl_core.base.errors import TollgateError, validated
 from rl_core.base.paths import data_root
 from rl_core.base.settings import first_differing_section, slice_settings
 from rl_core.desk import DeskConfig, load_desk
-from rl_core.kinds.registry import kind_of
-from rl_core.steps.step import F, Step
+from rl_core.steps.step import F_co, Step
 from rl_core.store.artifacts import Artifact, ArtifactStore, SealedArtifact
 from rl_core.store.migrations import migrate_settings
 from rl_core.store.models import ModelStore
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opened(Generic[F]):
+class Opened(Generic[F_co]):
     """An artefact of one identity, with its figures typed."""
 
     artifact: SealedArtifact
-    facts: F
+    facts: F_co
 
     @property
     def seal(self) -> Artifact:
@@ -106,6 +105,8 @@ class DeskContext:
     @cached_property
     def kind(self) -> DeskKind:
         """What the desk's kind knows."""
+        from rl_core.kinds.registry import kind_of  # numba and pandas: not every command needs them
+
         return kind_of(self.desk)
 
     @cached_property
@@ -123,7 +124,7 @@ class DeskContext:
         """What was ever trained for the desk."""
         return TrialLedger(self.root, self.desk.name)
 
-    def open_artifact(self, step: Step[F], identity: str | None = None) -> Opened[F]:
+    def open_artifact(self, step: Step[F_co], identity: str | None = None) -> Opened[F_co]:
         """The artefact of a step: the current one, or that of an identity.
 
         Raises:
@@ -133,7 +134,7 @@ class DeskContext:
         where = f"seal of {step.name} {sealed.identity[:12]}"
         return Opened(sealed, validated(step.facts, sealed.seal.facts, where))
 
-    def input_of(self, opened: Opened[Any], step: Step[F]) -> Opened[F]:
+    def input_of(self, opened: Opened[Any], step: Step[F_co]) -> Opened[F_co]:
         """The very artefact of a step that another one was made from.
 
         Raises:
@@ -210,6 +211,6 @@ class Task:
         default_factory=list
     )  # once the chain stands on it
 
-    def input(self, step: Step[F]) -> Opened[F]:
+    def input(self, step: Step[F_co]) -> Opened[F_co]:
         """An input of the task."""
         return self.inputs[step.name]

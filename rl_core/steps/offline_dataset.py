@@ -54,7 +54,7 @@ def build(task: Task) -> DatasetFacts:
     return DatasetFacts(
         rows=len(dataset),
         actions=action_distribution(dataset["action"], context.kind.actions),
-        splits=dataset["split"].value_counts().to_dict(),
+        splits={str(name): int(n) for name, n in dataset["split"].value_counts().items()},
         unknown_targets={
             horizon: int(dataset[f"return_{horizon}"].isna().sum())
             for horizon in desk.dataset.horizons

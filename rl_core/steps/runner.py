@@ -11,13 +11,15 @@ from rl_core.base.files import sha256_json
 from rl_core.base.settings import slice_settings
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.options import BuildOptions
-from rl_core.steps.step import F, Step
+from rl_core.steps.step import F_co, Step
 from rl_core.store.documents import read_document, write_document
 
 log = logging.getLogger(__name__)
 
 
-def build(context: DeskContext, step: Step[F], options: BuildOptions | None = None) -> Opened[F]:
+def build(
+    context: DeskContext, step: Step[F_co], options: BuildOptions | None = None
+) -> Opened[F_co]:
     """Build a step's artefact and let the chain stand on it.
 
     Raises:

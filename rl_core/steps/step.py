@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from rl_core.base.checks import Check, CheckSpec
 
 if TYPE_CHECKING:
-    from rl_core.steps.context import DeskContext, Opened, Task
+    from rl_core.steps.context import DeskContext, Task
 
 
 class Facts(BaseModel):
@@ -25,24 +25,24 @@ class Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-F = TypeVar("F", bound=Facts)
+F_co = TypeVar("F_co", bound=Facts, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Step(Generic[F]):
+class Step(Generic[F_co]):
     """A link of the chain."""
 
     name: str
     about: str  # for the UI: what it holds, then what to know of it
-    facts: type[F]
-    build: Callable[[Task], F]  # fills the task's directory
+    facts: type[F_co]
+    build: Callable[[Task], F_co]  # fills the task's directory
     needs: Sequence[Step[Any]] = ()  # inputs, Dagster's dependencies, lineage
     reads: Sequence[str] = ()  # sections of the desk that make it stale; nothing else does
     ignores: Sequence[str] = ()  # dotted settings in those sections that do not
     checks: Sequence[CheckSpec] = ()
     judge: Callable[[DeskContext, Any], list[Check]] = lambda _context, _opened: []
     judged_by: Sequence[str] = ()  # sections that the verdicts depend on besides the artefact
-    before_use: Callable[[DeskContext, Opened[F]], None] = lambda _context, _opened: None
+    before_use: Callable[[DeskContext, Any], None] = lambda _context, _opened: None
     runs: Literal["here", "child"] = "here"  # in the run's own process, or as a command of its own
     command: str | None = None  # in a shell; `build <name>` when left out
     kept_in: Literal["lake", "models"] = "lake"

@@ -39,7 +39,7 @@ def serving_slice(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _serving_beside_config(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Schema 1 served with the whole desk, and kept a policy's memory in the training's settings."""
+    """Schema 1 served with the whole desk, and kept the memory in the training's settings."""
     config = manifest["config"]
     memory = config.get("ppo", {}).get("rollout_steps")
     return {**manifest, "serving": serving_slice(config), "memory_bars": memory}

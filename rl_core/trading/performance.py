@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import kurtosis, norm, skew
 
 from rl_core.base.units import NS_PER_YEAR
 
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+SMALLEST_SD = 1e-12  # below it an account did not move, and a ratio to it says nothing
 
 
 class Performance(BaseModel):
@@ -72,6 +72,8 @@ def sharpe_standard_error(
 
 def moments(returns: Array) -> tuple[float, float]:
     """Skewness and kurtosis (3 if normal) of returns (T,) that vary."""
+    from scipy.stats import kurtosis, skew  # half a second that serving does without
+
     return float(skew(returns)), float(kurtosis(returns, fisher=False))
 
 
@@ -82,6 +84,8 @@ def sharpe_error_of(returns: Array, sharpe: float) -> float:
 
 def around(value: float, error: float) -> tuple[float, float]:
     """Ends of a 95% interval by the normal distribution."""
+    from scipy.stats import norm
+
     half = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
     return value - half, value + half
 
@@ -145,7 +149,7 @@ def _annual_return(growth: float, years: float) -> float | None:
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator > 1e-12 else None
+    return numerator / denominator if denominator > SMALLEST_SD else None
 
 
 def round_trip_profits(equity: Array, position_units: Array, equity_after_fill: Array) -> Array:

@@ -12,7 +12,6 @@ import pytest
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import (
     exclusive_lock,
-    new_directory,
     read_json,
     sha256_file,
     write_json_atomically,
@@ -24,27 +23,6 @@ def test_sha256_of_a_file_is_the_published_one(tmp_path: Path) -> None:
     assert sha256_file(tmp_path / "abc") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
-
-
-def fill(final: Path, text: str, *, fails: bool) -> None:
-    with new_directory(final) as folder:
-        (folder / "file").write_text(text)
-        if fails:
-            raise RuntimeError("no")
-
-
-def test_a_directory_appears_only_when_its_block_succeeds(tmp_path: Path) -> None:
-    final = tmp_path / "artifact"
-    with pytest.raises(RuntimeError, match="no"):
-        fill(final, "x", fails=True)
-    assert list(tmp_path.iterdir()) == []
-    fill(final, "first", fails=False)
-    with pytest.raises(RuntimeError, match="no"):
-        fill(final, "second", fails=True)
-    assert (final / "file").read_text() == "first"
-    fill(final, "second", fails=False)
-    assert (final / "file").read_text() == "second"
-    assert [path.name for path in tmp_path.iterdir()] == ["artifact"]
 
 
 def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
@@ -86,3 +64,28 @@ def test_a_lock_is_held_once_and_freed_when_its_process_dies(tmp_path: Path) -> 
     assert "building bars must run once at a time, was already running" in second.stderr
     with exclusive_lock(lock, "building bars"):
         pass
+
+
+def test_a_lock_harms_nothing_that_lies_in_its_place(tmp_path: Path) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "link.lock"
+    victim.write_text("precious")
+    link.symlink_to(victim)
+    (tmp_path / "folder.lock").mkdir()
+    os.mkfifo(tmp_path / "pipe.lock")
+    for path in (link, tmp_path / "folder.lock", tmp_path / "pipe.lock"):
+        with pytest.raises(TollgateError, match="must be a lock file"), exclusive_lock(path, "x"):
+            pass
+    assert victim.read_text() == "precious"
+
+
+def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(TollgateError, match="must be a file, was a folder, a pipe or a device"):
+            read_json(path)
+
+
+def test_json_that_is_nested_too_deep_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(TollgateError, match="must be whole JSON, was not: nested too deep"):
+        read_json(tmp_path / "deep.json")

@@ -18,30 +18,30 @@ from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import build_dataset, regime_to_come
 from rl_core.offline.regime_filter import filter_training_rows, rows_per_mode
 from rl_core.offline.settings import RegimeFilterConfig
-from rl_core.offline.validation import CHECK_NAMES
-from rl_core.steps.backtest_history import build_backtest_history, run_backtest
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.offline_dataset import build_offline_dataset, run_checks
+from rl_core.offline.validation import DATASET_CHECKS
+from rl_core.steps.backtest_history import HISTORY, run_backtest
+from rl_core.steps.context import DeskContext
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.reading import read_thresholds
+from rl_core.steps.runner import build, run_chain
+from tests.chain import file_of, read_dataset
 from tests.conftest import small_desk
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def work(tmp_path_factory: pytest.TempPathFactory) -> DeskContext:
     folder = tmp_path_factory.mktemp("dataset")
     bars = simulate_bars(2000, seed=11)
     bars.drop(index=range(500, 520)).to_parquet(folder / "bars.parquet", index=False)  # an outage
-    work = Workplace.open(small_desk(folder / "bars.parquet"), folder)
-    build_bars(work)
-    build_backtest_history(work)
-    build_offline_dataset(work)
+    work = DeskContext.open(small_desk(folder / "bars.parquet"), folder)
+    run_chain(work, OFFLINE_DATASET)
     return work
 
 
 def test_rows_are_decisions_with_complete_states_and_unknown_targets_are_nan(
-    work: Workplace,
+    work: DeskContext,
 ) -> None:
-    dataset = work.read_dataset("offline_dataset")
+    dataset = read_dataset(work)
     assert len(dataset) == 1980 - 33
     assert np.isfinite(dataset[list(SPOT_STATE.names)].to_numpy()).all()
     # the bar before the outage has no bar an hour later, nor those up to a day before it, save
@@ -51,16 +51,16 @@ def test_rows_are_decisions_with_complete_states_and_unknown_targets_are_nan(
     assert set(dataset["split"]) == {"train", "validation", "test", "purged"}
 
 
-def test_account_features_are_those_of_the_account_that_decided(work: Workplace) -> None:
-    dataset = work.read_dataset("offline_dataset")
-    history = pd.read_parquet(work.lake.path("backtest_history", "history.parquet"))
+def test_account_features_are_those_of_the_account_that_decided(work: DeskContext) -> None:
+    dataset = read_dataset(work)
+    history = work.open_artifact(HISTORY).read_frame("history.parquet")
     np.testing.assert_allclose(dataset["position"], history["position"].clip(-1, 1), atol=1e-6)
     np.testing.assert_allclose(dataset["cash_fraction"] + dataset["position"], 1.0, atol=1e-5)
 
 
-def test_the_npz_loads_without_pickle_and_says_the_same(work: Workplace) -> None:
-    dataset = work.read_dataset("offline_dataset")
-    with np.load(work.lake.path("offline_dataset", "dataset.npz"), allow_pickle=False) as arrays:
+def test_the_npz_loads_without_pickle_and_says_the_same(work: DeskContext) -> None:
+    dataset = read_dataset(work)
+    with np.load(file_of(work, OFFLINE_DATASET, "dataset.npz"), allow_pickle=False) as arrays:
         assert arrays["states"].dtype == np.float32
         assert arrays["states"].shape == (len(dataset), 34)
         assert arrays["actions"].dtype == np.int8
@@ -69,18 +69,19 @@ def test_the_npz_loads_without_pickle_and_says_the_same(work: Workplace) -> None
         assert arrays["timestamps"][0] == dataset["timestamp"].iloc[0].tz_localize(None)
 
 
-def test_building_twice_gives_the_same_content(work: Workplace) -> None:
-    first = work.lake.load("offline_dataset").content
-    assert build_offline_dataset(work).content == first
+def test_building_twice_gives_the_same_content(work: DeskContext) -> None:
+    first = work.open_artifact(OFFLINE_DATASET)
+    assert build(work, OFFLINE_DATASET).identity == first.identity
 
 
-def verdicts(work: Workplace) -> dict[str, Check]:
-    checks = run_checks(work)
-    assert [check.name for check in checks] == list(CHECK_NAMES)
+def verdicts(work: DeskContext) -> dict[str, Check]:
+    """Of the dataset as it lies on disk, whatever its seal says."""
+    checks = OFFLINE_DATASET.judge(work, work.open_artifact(OFFLINE_DATASET))
+    assert [check.name for check in checks] == [spec.name for spec in DATASET_CHECKS]
     return {check.name: check for check in checks}
 
 
-def test_a_sound_dataset_passes_every_check(work: Workplace) -> None:
+def test_a_sound_dataset_passes_every_check(work: DeskContext) -> None:
     assert all(check.passed for check in verdicts(work).values())
 
 
@@ -93,9 +94,11 @@ CORRUPTIONS = {
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_each_check_finds_a_single_corrupted_value_and_its_row(work: Workplace, name: str) -> None:
+def test_each_check_finds_a_single_corrupted_value_and_its_row(
+    work: DeskContext, name: str
+) -> None:
     column, row, value = CORRUPTIONS[name]
-    path = work.lake.path("offline_dataset", "dataset.parquet")
+    path = file_of(work, OFFLINE_DATASET, "dataset.parquet")
     intact = path.read_bytes()
     dataset = pd.read_parquet(path)
     dataset.loc[row, column] = np.float32(value)
@@ -106,7 +109,7 @@ def test_each_check_finds_a_single_corrupted_value_and_its_row(work: Workplace, 
         path.write_bytes(intact)
     assert not failed.passed
     assert f"row {row}" in failed.detail
-    assert failed.is_blocking == CHECK_NAMES[name]
+    assert failed.is_blocking == next(s.blocks for s in DATASET_CHECKS if s.name == name)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +121,10 @@ def test_each_check_finds_a_single_corrupted_value_and_its_row(work: Workplace, 
         ("moments_match_the_bars", 0.5),
     ],
 )
-def test_a_column_that_was_overwritten_is_found(work: Workplace, name: str, values: float) -> None:
-    path = work.lake.path("offline_dataset", "dataset.parquet")
+def test_a_column_that_was_overwritten_is_found(
+    work: DeskContext, name: str, values: float
+) -> None:
+    path = file_of(work, OFFLINE_DATASET, "dataset.parquet")
     intact = path.read_bytes()
     dataset = pd.read_parquet(path)
     dataset["return_1h"] = np.float32(values)
@@ -130,25 +135,25 @@ def test_a_column_that_was_overwritten_is_found(work: Workplace, name: str, valu
         path.write_bytes(intact)
 
 
-def test_a_changed_dataset_is_neither_read_nor_replaced(work: Workplace) -> None:
-    path = work.lake.path("offline_dataset", "dataset.parquet")
+def test_a_changed_dataset_is_neither_read_nor_replaced(work: DeskContext) -> None:
+    path = file_of(work, OFFLINE_DATASET, "dataset.parquet")
     intact = path.read_bytes()
     path.write_bytes(intact[:-1] + b"?")
     try:
         with pytest.raises(TollgateError, match="must be as it was sealed, was changed since"):
-            work.read_dataset("offline_dataset")
-        with pytest.raises(TollgateError, match=r"delete .*offline_dataset and build it again"):
-            build_offline_dataset(work)
+            read_dataset(work)
+        with pytest.raises(TollgateError, match=r"delete .*offline_dataset.* and make it again"):
+            build(work, OFFLINE_DATASET)
         assert path.read_bytes() != intact  # the evidence is still there
     finally:
         path.write_bytes(intact)
 
 
 @pytest.mark.parametrize("mode", ["high_volatility", "trending", "ranging"])
-def test_the_regime_filter_takes_training_rows_only(work: Workplace, mode: str) -> None:
+def test_the_regime_filter_takes_training_rows_only(work: DeskContext, mode: str) -> None:
     dataset, thresholds = (
-        work.read_dataset("offline_dataset"),
-        work.read_thresholds("offline_dataset"),
+        read_dataset(work),
+        read_thresholds(work.open_artifact(OFFLINE_DATASET)),
     )
     config = RegimeFilterConfig.model_validate({"mode": mode, "min_train_rows": 10})
     filtered = filter_training_rows(dataset, thresholds, config)
@@ -159,14 +164,12 @@ def test_the_regime_filter_takes_training_rows_only(work: Workplace, mode: str) 
         assert (filtered["split"] == split).sum() == (dataset["split"] == split).sum()
 
 
-def test_a_filter_that_leaves_too_little_is_an_error(work: Workplace) -> None:
+def test_a_filter_that_leaves_too_little_is_an_error(work: DeskContext) -> None:
     never = RegimeThresholds(
         low_volatility=0, high_volatility=1, high_atr_fraction=99, trending_adx=0.2
     )
     with pytest.raises(TollgateError, match="must leave at least 500 training rows, was 0"):
-        filter_training_rows(
-            work.read_dataset("offline_dataset"), never, RegimeFilterConfig(mode="high_volatility")
-        )
+        filter_training_rows(read_dataset(work), never, RegimeFilterConfig(mode="high_volatility"))
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -195,8 +198,8 @@ def test_later_bars_change_neither_states_nor_decisions_nor_past_targets(
         )
 
 
-def test_a_row_that_was_left_out_or_stands_twice_is_found(work: Workplace) -> None:
-    path = work.lake.path("offline_dataset", "dataset.parquet")
+def test_a_row_that_was_left_out_or_stands_twice_is_found(work: DeskContext) -> None:
+    path = file_of(work, OFFLINE_DATASET, "dataset.parquet")
     intact = path.read_bytes()
     dataset = pd.read_parquet(path)
     changes = {

@@ -192,7 +192,8 @@ def test_links_of_other_market_settings_are_neither_built_on_nor_deployed(
     other = edited(own, {setting: value})
     with pytest.raises(TollgateError, match=f"must be built with the desk's settings.*{words}"):
         deploy(other)
-    for step in (GATE, REGIMES):
+    steps: tuple[Step[Any], ...] = (GATE, REGIMES)
+    for step in steps:
         with pytest.raises(TollgateError, match=f"must be built with the desk's settings.*{words}"):
             build(other, step)
 

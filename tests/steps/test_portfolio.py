@@ -18,6 +18,7 @@ from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.prediction import predict_latest
 from rl_core.steps.prediction_validation.step import GATE
 from rl_core.steps.runner import build, verdicts
+from rl_core.steps.runner import run_chain as run_chain_until
 from rl_core.steps.source import read_source
 from tests.chain import deploy, read_dataset, read_market, read_policy, read_report, run_chain
 from tests.panels import panel_of, portfolio_desk, random_closes, with_comings_and_goings
@@ -105,8 +106,7 @@ def test_targets_over_a_missing_session_are_unknown(tmp_path: Path) -> None:
     kept = np.delete(np.arange(400), 300)
     holed = Panel(panel.ns[kept], panel.session[kept], panel.symbols, {"close": panel.close[kept]})
     work = DeskContext.open(portfolio_desk(written(tmp_path, holed)), tmp_path)
-    for step in (BARS, HISTORY, OFFLINE_DATASET):
-        build(work, step)
+    run_chain_until(work, OFFLINE_DATASET)
     dataset = read_dataset(work).set_index("clock")
     days = dataset.index // (24 * 3600 * 10**9)
     assert set(days[dataset["return_24h"].isna()]) == {299, 399}

@@ -1,15 +1,20 @@
 """The model store: versions are immutable, pointers atomic, and nothing broken is served."""
 
-import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError
-from rl_core.store.models import Ancestor, DataSpan, Manifest, ModelStore
+from rl_core.base.files import json_text, sha256_file
+from rl_core.store import migrations
+from rl_core.store.documents import write_document
+from rl_core.store.migrations import MIGRATIONS, SCHEMA, Migration, migrate_settings
+from rl_core.store.models import Ancestor, DataSpan, Manifest, ModelStore, Promotion
 
-JUDGED = {"policy.safetensors": hashlib.sha256(b"weights").hexdigest()}
+FILES = {"policy.safetensors": b"weights", "model_card.md": b"# card"}
 
 
 def manifest(version: str) -> Manifest:
@@ -24,17 +29,16 @@ def manifest(version: str) -> Manifest:
         lineage={"bars": Ancestor(content="c", identity="i")},
         metrics={},
         checks=[Check(name="x", passed=True, is_blocking=True, detail="")],
-        config={},
+        config={"ppo": {"seed": 1}},
+        serving={"bars": {"symbol": "SIM"}},
     )
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> ModelStore:
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "policy.safetensors").write_bytes(b"weights")
     store = ModelStore(tmp_path, "small")
     for version in ("v1", "v2"):
-        store.publish(tmp_path / "source", JUDGED, manifest(version), {"model_card.md": "# card"})
+        store.publish(FILES, manifest(version))
     store.point("shadow", "v1")
     return store
 
@@ -42,7 +46,8 @@ def store(tmp_path: Path) -> ModelStore:
 def test_a_version_holds_its_files_with_their_hashes(store: ModelStore) -> None:
     served = store.served("shadow")
     assert served.manifest.version == "v1"
-    assert set(served.manifest.files) == {"policy.safetensors", "model_card.md"}
+    assert set(served.manifest.files) == set(FILES)
+    assert served.folder.read("policy.safetensors") == b"weights"
     assert store.versions() == ["v1", "v2"]
 
 
@@ -53,9 +58,9 @@ def test_rolling_forward_and_back_moves_the_pointer_only(store: ModelStore) -> N
     assert store.versions() == ["v1", "v2"]
 
 
-def test_a_version_is_never_written_twice(store: ModelStore, tmp_path: Path) -> None:
-    with pytest.raises(TollgateError, match="a version is immutable, was there already"):
-        store.publish(tmp_path / "source", JUDGED, manifest("v1"), {"model_card.md": "# other"})
+def test_a_version_is_never_written_twice(store: ModelStore) -> None:
+    with pytest.raises(TollgateError, match="what is sealed never changes, was there already"):
+        store.publish(FILES, manifest("v1"))
 
 
 def test_without_a_pointer_or_with_a_foreign_name_there_is_no_model(
@@ -63,8 +68,9 @@ def test_without_a_pointer_or_with_a_foreign_name_there_is_no_model(
 ) -> None:
     with pytest.raises(TollgateError, match="must have a champion model, was none"):
         store.served("champion")
-    with pytest.raises(TollgateError, match=r"must be one of desk small's \(v1, v2\), was v3"):
-        store.version("v3")
+    for foreign in ("v3", "../small/v1", "/etc", ""):
+        with pytest.raises(TollgateError, match=r"must be one of desk small's \(v1, v2\), was"):
+            store.version(foreign)
     with pytest.raises(TollgateError, match="desk none must have a shadow model, was none"):
         ModelStore(tmp_path, "none").served("shadow")
 
@@ -72,54 +78,125 @@ def test_without_a_pointer_or_with_a_foreign_name_there_is_no_model(
 def test_one_flipped_bit_is_found(store: ModelStore) -> None:
     weights = store.directory / "v1" / "policy.safetensors"
     weights.write_bytes(b"weightt")
-    with pytest.raises(TollgateError, match=r"must have the SHA-256 \w+ of its manifest, was \w+"):
-        store.served("shadow")
-    with pytest.raises(TollgateError, match="of its manifest"):
+    with pytest.raises(TollgateError, match=r"was changed since \(policy.safetensors\)"):
+        store.verify(store.served("shadow"))
+    with pytest.raises(TollgateError, match="was changed since"):
         store.point("shadow", "v1")
 
 
 def test_a_version_without_its_weights_is_not_served(store: ModelStore) -> None:
     (store.directory / "v1" / "policy.safetensors").unlink()
-    with pytest.raises(TollgateError, match="was missing"):
-        store.served("shadow")
+    with pytest.raises(TollgateError, match="must exist, was missing"):
+        store.served("shadow").folder.read("policy.safetensors")
 
 
 def test_a_manifest_that_was_edited_or_cut_is_not_believed(store: ModelStore) -> None:
     path = store.directory / "v1" / "manifest.json"
     text = path.read_text()
     path.write_text(text.replace('"shadow"', '"champion"'))
-    with pytest.raises(TollgateError, match="must be as it was deployed, was changed since"):
+    with pytest.raises(TollgateError, match="must be as it was written, was changed since"):
         store.served("shadow")
     path.write_text(text[:100])
     with pytest.raises(TollgateError, match="must be whole JSON"):
         store.served("shadow")
-    path.write_text("{}")
-    with pytest.raises(TollgateError, match=r"manifest\.json: desk: Field required"):
+    path.write_text("{}")  # no hash of its own, and no index of schema 1 that vouches for it
+    with pytest.raises(TollgateError, match=r"versions\.json must exist, was missing"):
         store.version("v1")
 
 
-def test_an_edited_version_cannot_be_rolled_back_to(store: ModelStore) -> None:
-    path = store.directory / "v2" / "manifest.json"
-    path.write_text(path.read_text().replace("2.13.0", "9.9.9"))
-    with pytest.raises(TollgateError, match="must be as it was deployed, was changed since"):
+def test_damage_of_one_version_never_stops_the_other(store: ModelStore) -> None:
+    """There is no index that could be lost."""
+    (store.directory / "v2" / "manifest.json").write_text("{")
+    (store.directory / "versions.json").write_text("[]")
+    assert store.served("shadow").manifest.version == "v1"
+    with pytest.raises(TollgateError, match="must be whole JSON"):
         store.point("shadow", "v2")
     assert store.served("shadow").manifest.version == "v1"
-
-
-def test_a_file_that_is_not_the_judged_one_is_not_published(
-    store: ModelStore, tmp_path: Path
-) -> None:
-    (tmp_path / "source" / "policy.safetensors").write_bytes(b"trained again")
-    with pytest.raises(TollgateError, match="must be the file that was judged"):
-        store.publish(tmp_path / "source", JUDGED, manifest("v3"), {"model_card.md": "# card"})
-    assert store.versions() == ["v1", "v2"]
 
 
 def test_another_user_may_read_the_pointer(store: ModelStore) -> None:
     assert (store.directory / "shadow.json").stat().st_mode & 0o044
 
 
-def test_a_broken_pointer_is_an_error(store: ModelStore) -> None:
-    (store.directory / "shadow.json").write_text("[]")
-    with pytest.raises(TollgateError, match="must name a version"):
-        store.served("shadow")
+@pytest.mark.parametrize("text", ["[]", "null", '{"verzion": "v1"}', "{}", '"v1"', "[" * 10**5])
+def test_a_broken_pointer_is_one_error(store: ModelStore, text: str) -> None:
+    (store.directory / "shadow.json").write_text(text)
+    for ask in (lambda: store.served("shadow"), store.pointers):
+        with pytest.raises(TollgateError, match="shadow.json must"):
+            ask()
+    store.point("shadow", "v2")
+    assert store.served("shadow").manifest.version == "v2"
+
+
+# ---- what was deployed by earlier versions
+
+
+def of_schema_1(store: ModelStore, version: str) -> Path:
+    """A version as Tollgate 0.1 wrote it: an index beside the versions, the whole desk inside."""
+    folder = store.directory / version
+    folder.mkdir(parents=True)
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    hashes = {name: sha256_file(folder / name) for name in FILES}
+    body = manifest(version).model_dump(
+        mode="json", exclude={"schema_number", "serving", "memory_bars"}
+    )
+    config = {
+        "kind": "spot", "bars": {"symbol": "SIM"}, "ppo": {"rollout_steps": 32, "gone": 1},
+        "dataset": {"horizons": ["1h"], "lookahead_probes": 4},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json_text({**body, "files": hashes, "config": config}))
+    index = store.directory / "versions.json"
+    known = json.loads(index.read_text()) if index.exists() else {}
+    known[version] = sha256_file(folder / "manifest.json")
+    index.write_text(json_text(known))
+    pointer = {"version": version, "moved_at": "2020-01-01T00:00:00+00:00"}
+    (store.directory / "shadow.json").write_text(json_text(pointer))
+    return folder
+
+
+def test_what_an_earlier_version_deployed_is_read_and_served(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path, "small")
+    of_schema_1(store, "v0")
+    found = store.served("shadow").manifest
+    assert found.schema_number == SCHEMA
+    assert found.serving == {
+        "kind": "spot", "bars": {"symbol": "SIM"}, "dataset": {"horizons": ["1h"]},
+    }  # fmt: skip
+    assert found.memory_bars == 32
+    store.publish(FILES, manifest("v1"))
+    store.point("shadow", "v1")
+    assert store.version("v0").folder.read("policy.safetensors") == b"weights"
+    store.promote("v0", Promotion(reason="because", by="me", promoted_at="now", unmet=[]))
+    assert store.version("v0").manifest.promotions[0].reason == "because"
+
+
+def test_an_earlier_version_that_was_edited_is_refused(tmp_path: Path) -> None:
+    store = ModelStore(tmp_path, "small")
+    path = of_schema_1(store, "v0") / "manifest.json"
+    path.write_text(path.read_text().replace("2.13.0", "9.9.9"))
+    with pytest.raises(TollgateError, match="must be as it was deployed, was changed since"):
+        store.version("v0")
+
+
+def test_a_version_of_the_future_says_so(store: ModelStore) -> None:
+    path = store.directory / "v1" / "manifest.json"
+    body = json.loads(path.read_text())
+    del body["sha256"]
+    write_document(path, {**body, "schema_number": SCHEMA + 1})
+    with pytest.raises(TollgateError, match="was made by a newer version of Tollgate; upgrade"):
+        store.version("v1")
+
+
+def test_a_setting_that_was_renamed_in_the_code_goes_on_being_served(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(settings: dict[str, Any]) -> dict[str, Any]:
+        bars = settings.get("bars", {})
+        return {**settings, "bars": {"ticker": bars["symbol"]}} if bars else settings
+
+    following = {**MIGRATIONS, SCHEMA: Migration(settings=renamed)}
+    monkeypatch.setattr(migrations, "MIGRATIONS", following)
+    monkeypatch.setattr(migrations, "SCHEMA", SCHEMA + 1)
+    assert store.version("v1").manifest.serving == {"bars": {"ticker": "SIM"}}
+    assert migrate_settings({"bars": {"symbol": "X"}}, SCHEMA, "x") == {"bars": {"ticker": "X"}}

@@ -1,11 +1,13 @@
 """The ledger counts every training once, and forgets none."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.files import json_text, sha256_json
 from rl_core.store.trials import Trial, TrialLedger, candidates_of, number_of, variance_of
 
 
@@ -52,7 +54,7 @@ def test_candidates_of_one_dataset_stand_beside_each_other() -> None:
 def test_a_broken_entry_is_an_error_and_not_one_trial_less(tmp_path: Path) -> None:
     ledger = TrialLedger(tmp_path, "desk")
     ledger.record(trial("ab"))
-    next(ledger.directory.glob("*.json")).write_text("{")
+    next(ledger.directory.glob("0*.json")).write_text("{")
     with pytest.raises(TollgateError, match="must be whole JSON"):
         ledger.trials()
 
@@ -61,7 +63,64 @@ def test_a_broken_entry_is_an_error_and_not_one_trial_less(tmp_path: Path) -> No
 def test_an_entry_that_was_edited_is_refused(tmp_path: Path, edit: tuple[str, str]) -> None:
     ledger = TrialLedger(tmp_path, "desk")
     ledger.record(trial("ab"))
-    path = next(ledger.directory.glob("*.json"))
+    path = next(ledger.directory.glob("0*.json"))
     path.write_text(path.read_text().replace(*edit))
     with pytest.raises(TollgateError, match="must be as it was written, was changed since"):
         ledger.trials()
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_an_entry_that_was_taken_away_is_missed_by_name(tmp_path: Path, gone: int) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    for name in ("ab", "cd", "ef"):
+        ledger.record(trial(name))
+    path = sorted(ledger.directory.glob("0*.json"))[gone]
+    path.unlink()
+    with pytest.raises(TollgateError, match=f"{path.name} must be as it was written, and was"):
+        ledger.trials()
+    with pytest.raises(TollgateError, match=path.name):
+        ledger.record(trial("01"))  # nor is anything written on top of it
+
+
+def test_the_head_cannot_be_taken_away_either(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    for name in ("ab", "cd"):
+        ledger.record(trial(name))
+    sorted(ledger.directory.glob("0*.json"))[-1].unlink()
+    (ledger.directory / "head.json").unlink()
+    with pytest.raises(TollgateError, match=r"head\.json must be as it was written"):
+        ledger.trials()
+
+
+def test_an_entry_cannot_be_put_in_anothers_place(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    for name in ("ab", "cd", "ef"):
+        ledger.record(trial(name))
+    first, second, _ = sorted(ledger.directory.glob("0*.json"))
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(TollgateError, match="was changed or taken away"):
+        ledger.trials()
+
+
+def test_an_entry_that_a_crash_left_before_its_head_counts(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    ledger.record(trial("ab"))
+    head = (ledger.directory / "head.json").read_bytes()
+    ledger.record(trial("cd"))
+    (ledger.directory / "head.json").write_bytes(head)
+    assert number_of(ledger.trials()) == 2
+    ledger.record(trial("ef"))
+    assert [t.policy[:2] for t in ledger.trials()] == ["ab", "cd", "ef"]
+
+
+def test_trials_of_an_earlier_version_are_counted_and_carried_over(tmp_path: Path) -> None:
+    ledger = TrialLedger(tmp_path, "desk")
+    ledger.directory.mkdir(parents=True)
+    for day, name in ((2, "ab"), (1, "cd")):
+        entry = trial(name, made_at=f"2026-01-0{day}").model_dump(mode="json")
+        text = json_text({"sha256": sha256_json(entry), "trial": entry})
+        (ledger.directory / f"{name * 8}.json").write_text(text)
+    assert [t.policy[:2] for t in ledger.trials()] == ["cd", "ab"]
+    ledger.record(trial("ef"))
+    assert [t.policy[:2] for t in ledger.trials()] == ["cd", "ab", "ef"]
+    assert json.loads((ledger.directory / "head.json").read_text())["entries"] == 3

@@ -13,14 +13,13 @@ from scipy.stats import norm
 
 from rl_core.base.errors import TollgateError
 from rl_core.trading.performance import (
+    SMALLEST_SD,
     around,
     sharpe_error_of,
     sharpe_standard_error,
 )
 
 Array = NDArray[np.float64]
-
-SMALLEST_SD = 1e-12  # below it an account did not move, and has no Sharpe ratio
 
 
 def sharpe_of(returns: Array) -> float | None:

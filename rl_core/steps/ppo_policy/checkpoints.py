@@ -70,7 +70,7 @@ def run_facts(task: Task, started_from: str) -> dict[str, Any]:
     step, settings = task.step, task.context.desk.resolved()
     return {
         "started_from": started_from,
-        "inputs": {step.name: task.input(step).identity for step in (BARS, REGIMES)},
+        "inputs": {name: task.inputs[name].identity for name in (BARS.name, REGIMES.name)},
         "settings": slice_settings(settings, step.reads, (*step.ignores, *FREE_TO_CHANGE)),
         "processes": task.options.processes.count,
         "device": task.options.device.type,

@@ -160,8 +160,8 @@ def starting_policy(task: Task) -> tuple[Policy, str, dict[str, torch.Tensor]]:
     )
     if policy.spec.actions != context.kind.actions:
         raise TollgateError(
-            f"{name} must choose from {', '.join(context.kind.actions)}, was trained to choose from "
-            f"{', '.join(policy.spec.actions)}"
+            f"{name} must choose from {', '.join(context.kind.actions)}, was trained to choose "
+            f"from {', '.join(policy.spec.actions)}"
         )
     if policy.spec.horizons != desk.dataset.horizons:
         raise TollgateError(

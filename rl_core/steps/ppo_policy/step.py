@@ -117,7 +117,9 @@ The critic learns first. The iteration that scores best on the validation span i
     build=build,
     before_use=record_trial,
     needs=(BARS, REGIMES, CLONE),
-    reads=(*MARKET, *ACCOUNT, "environment", "dataset.horizons", "regime_filter", "model", "bc", "ppo"),
+    reads=(
+        *MARKET, *ACCOUNT, "environment", "dataset.horizons", "regime_filter", "model", "bc", "ppo",
+    ),
     ignores=("ppo.checkpoint_every",),
     checks=(
         CheckSpec(

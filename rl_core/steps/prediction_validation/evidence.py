@@ -51,7 +51,7 @@ from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.reading import read_dataset
 from rl_core.steps.regime_dataset import REGIMES
-from rl_core.steps.step import F, Step
+from rl_core.steps.step import F_co, Step
 from rl_core.store.intervals import ReturnInterval
 from rl_core.store.trials import Trial, candidates_of, number_of, variance_of
 from rl_core.trading.accounts import HOLD
@@ -79,7 +79,7 @@ class Judged:
         """The settings to judge by."""
         return self.context.desk
 
-    def input(self, step: Step[F]) -> Opened[F]:
+    def input(self, step: Step[F_co]) -> Opened[F_co]:
         """The artefact of a step that the gate was given."""
         return self.inputs[step.name]
 
@@ -233,8 +233,8 @@ def complete_ledger(context: DeskContext) -> list[Trial]:
     counted = max(context.models.trials().values(), default=0)
     if number_of(trials) < counted:
         raise TollgateError(
-            f"{context.trials.directory} must hold the {counted} trials that a version of the store "
-            f"was judged with, was {number_of(trials)}: bring back what was deleted"
+            f"{context.trials.directory} must hold the {counted} trials that a version of the "
+            f"store was judged with, was {number_of(trials)}: bring back what was deleted"
         )
     return trials
 

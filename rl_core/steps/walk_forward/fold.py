@@ -9,6 +9,7 @@ where it was, and bars that come later add folds without touching those that are
 import logging
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def run_fold(task: Task, fold: Fold, market: PreparedMarket) -> dict[int, Sealed
     with tempfile.TemporaryDirectory(dir=home, prefix=LEFTOVER) as name:
         own = fold_context(context, fold, Path(name))
         last = market.bars["timestamp"].iloc[fold.last_bar]
-        known = build(own, replace(BARS, build=lambda bars: write_fold_bars(bars, task, last)))
+        known = build(own, replace(BARS, build=partial(write_fold_bars, task, last)))
         knowledge = sha256_json({n: h for n, h in known.seal.files.items() if n != QUALITY})
         places = {
             seed: home / f"{fold.name}-{knowledge[:12]}-{seed}"
@@ -78,8 +79,9 @@ def train_fold(own: DeskContext, fold: Fold, seed: int, place: Path, options: Bu
     seeded = own.with_overrides({"bc.seeds": [seed], "ppo.seed": seed})
     with logs.warnings_only():
         run_chain(seeded, REGIMES, only_missing=True)
-        for step in (CLONE, PPO):
-            build(seeded, step, BuildOptions(device_name=options.device_name))
+        own_options = BuildOptions(device_name=options.device_name)
+        build(seeded, CLONE, own_options)
+        build(seeded, PPO, own_options)
     with draft_folder(place.parent) as draft:
         write_fold(seeded, fold, seed, draft)
         seal(draft, place, SEAL, {"code": code_fingerprint()})
@@ -123,7 +125,7 @@ def fold_context(context: DeskContext, fold: Fold, root: Path) -> DeskContext:
     return DeskContext.open(desk, root)
 
 
-def write_fold_bars(bars: Task, walk: Task, last: pd.Timestamp) -> BarsFacts:
+def write_fold_bars(walk: Task, last: pd.Timestamp, bars: Task) -> BarsFacts:
     """The walked bars up to a fold's last one, and the sentiment that was known by then."""
     source = walk.input(BARS)
     rows = read_bars(source)

@@ -22,7 +22,7 @@ RETURNS = dict(HONEST.trading.returns)
 def judged(evidence: SkillEvidence, **settings: object) -> SkillReport:
     skill = SkillConfig.model_validate({"bootstrap_replications": 499, **settings})
     report = judge_skill(evidence, GateConfig(skill=skill))
-    assert tuple(check.name for check in report.checks) == SKILL_CHECKS
+    assert tuple(check.name for check in report.checks) == tuple(SKILL_CHECKS)
     return report
 
 
@@ -68,7 +68,7 @@ FAULTS = {
         traded(trials=1000, trial_variance=0.01),
         ["sharpe_survives_deflation"],
     ),
-    "no heads": (foreseen(predictions=None), list(SKILL_CHECKS[:4])),
+    "no heads": (foreseen(predictions=None), list(SKILL_CHECKS)[:4]),
 }
 
 

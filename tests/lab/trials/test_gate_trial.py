@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from rl_core.base.strict_yaml import read_yaml
 from rl_core.desk import PROJECT_ROOT, parse_desk
 from rl_core.lab.trials.gate_trial import SETTINGS, judge_market, trial_desk
 from rl_core.lab.trials.known_truths import measure_levels, try_kind
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.walk_forward.step import build_walk_forward, read_report
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext
+from rl_core.steps.runner import build
+from rl_core.steps.walk_forward.step import WALK_FORWARD, read_report
+from tests.chain import OPTIONS
 
 SERIES = 500
 MARKETS = 8
@@ -79,10 +80,9 @@ def test_intervals_hold_what_they_promise_when_walked_forward(tmp_path: Path) ->
     desk = trial_desk(seed=5, signal_r2=0.05, bars=41_000).with_settings(
         {"ppo.iterations": 1, "walk_forward.test": "270d", "walk_forward.seeds": [1]}
     )
-    work = Workplace.open(desk, tmp_path)
-    build_bars(work)
-    build_walk_forward(work, torch.device("cpu"), lambda _: None)
-    report = read_report(work)
+    work = DeskContext.open(desk, tmp_path)
+    build(work, BARS)
+    report = read_report(build(work, WALK_FORWARD, OPTIONS))
     assert len(report.folds) == 4
     assert report.overlapping_labels == 0
     for horizon in ("1h", "24h"):

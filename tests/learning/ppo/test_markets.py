@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.chain.test_chain import run_chain
 
 from rl_core.desk import FuturesDesk, SpotDesk
 from rl_core.lab.markets.spot import simulate_bars
-from rl_core.steps import ppo_policy
-from rl_core.steps.prediction_validation.step import read_report
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.runner import verdicts
+from tests.chain import read_report, run_chain
 
 STANDARD_ERROR = 2.4
 
@@ -87,7 +87,7 @@ def test_ppo_learns_a_planted_signal_on_the_futures_desk_too(tmp_path: Path) -> 
     assert policy.sharpe > 3 * policy.sharpe_standard_error
     assert policy.total_return > 0.1
     assert teacher.total_return < 0
-    verdict = {check.name: check.passed for check in ppo_policy.run_checks(work)}
+    verdict = {check.name: check.passed for check in verdicts(work, PPO)}
     assert verdict["mean_return_trends_up"]
 
 
