@@ -19,6 +19,7 @@ $(DAGSTER_HOME)/dagster.yaml: pipeline/dagster.yaml
 	mkdir -p $(DAGSTER_HOME) && cp $< $@
 
 demo: install $(DAGSTER_HOME)/dagster.yaml
+	@tollgate settings --desk $(DESK) > /dev/null
 	dagster asset materialize -m pipeline.definitions --select 'group:$(DESK)'
 	tollgate summary --desk $(DESK)
 

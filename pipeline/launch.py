@@ -1,7 +1,8 @@
 """Run a training command as a child process that reports through Dagster Pipes.
 
-A crash or out-of-memory kills the child and not the run. The child asks the kernel to die with this
-process; here it is made sure that it does not outlive an interrupted step.
+A crash or out-of-memory kills the child and not the run. The child ends with this process whatever
+happens to it (`rl_core/base/processes.py`); here it is made sure that it does not outlive an
+interrupted step.
 """
 
 import os
@@ -15,7 +16,7 @@ from dagster import AssetExecutionContext, PipesTempFileContextInjector, PipesTe
 from rl_core.base.processes import PARENT
 from rl_core.steps.step import Step
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 120.0  # to finish an iteration and save; a second interruption ends the wait
 
 
 def run_training(
@@ -33,10 +34,12 @@ def run_training(
         message_reader=PipesTempFileMessageReader(),
     ) as session:
         environment = {
-            **os.environ, **session.get_bootstrap_env_vars(), PARENT: str(os.getpid())
-        }  # fmt: skip
-        # in a session of its own: Ctrl-C in a terminal signals a whole group, and the child would
-        # take the stop that follows for a second one and quit unsaved
+            **os.environ,
+            **session.get_bootstrap_env_vars(),
+            PARENT: str(os.getpid()),
+        }
+        # in a session of its own: Ctrl-C in a terminal signals a whole process group, and the child
+        # would take the stop that follows for a second one and quit without saving
         child = subprocess.Popen(
             arguments, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -53,10 +56,11 @@ def run_training(
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask, wait, then kill."""
+    """Ask the child to save and end; kill it when it takes too long, or when asked once more."""
     child.terminate()
     try:
         child.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()

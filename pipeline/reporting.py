@@ -8,12 +8,10 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from rl_core.base.figures import escaped, flat, inline_image
+from rl_core.base.figures import flat, inline_image
 from rl_core.steps.context import DeskContext, Opened
 from rl_core.steps.offline_dataset import OFFLINE_DATASET, dataset_sample
 from rl_core.steps.step import Step
-
-__all__ = ["escaped", "present", "present_version"]
 
 
 def present(

@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from pipeline.launch import run_training
-from pipeline.reporting import escaped, present, present_version
+from pipeline.reporting import present, present_version
+from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig
 from rl_core.steps.context import DeskContext
 from rl_core.steps.runner import build, verdicts

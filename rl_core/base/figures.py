@@ -1,8 +1,6 @@
 """How figures read: percent, numbers, a dash for what is undefined; pictures inside text."""
 
 import base64
-import html
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +29,3 @@ def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def inline_image(name: str, png: bytes) -> str:
     """A PNG as Markdown with the picture inside."""
     return f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"
-
-
-def escaped(text: str) -> str:
-    """Text from settings or files for use inside Markdown or HTML: none of it is markup."""
-    return re.sub(r"([\\`*_{}\[\]#|!])", r"\\\1", html.escape(text, quote=False))

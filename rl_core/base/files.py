@@ -17,6 +17,7 @@ from typing import Any
 from rl_core.base.errors import TollgateError
 
 LARGEST_JSON_BYTES = 256 * 2**20
+TEMPORARY = ".*.*.tmp"  # .<name>.<process>.tmp, as `write_atomically` calls what is not finished
 
 
 def sha256_bytes(raw: bytes) -> str:

@@ -19,7 +19,7 @@ _UNITS = {
     ("w", "week", "weeks"): 7 * NS_PER_DAY,
 }
 _NS_OF_UNIT = {name: ns for names, ns in _UNITS.items() for name in names}
-_PART = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]+)\s*")
+_PART = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)\s*")
 
 
 def length_ns(text: str) -> int:

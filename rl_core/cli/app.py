@@ -339,6 +339,50 @@ def summary(desk: Desk, as_json: AsJson = False) -> None:
     emit(summarise_chain(DeskContext.open(desk)), as_json, show.summary)
 
 
+@app.command()
+def clean(
+    desk: Desk,
+    keep: Annotated[
+        int, typer.Option(min=0, help="Newest artefacts of each link to keep besides.")
+    ] = 3,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove it; without this, only say what would go.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show, and with --delete remove, artefacts that nothing needs any more.
+
+    Every build keeps what was built before. Never removed: what the chain stands on, what any
+    version in the model store was made from (served, champion, or one to roll back to), and the
+    newest of each link. Example: `tollgate clean --desk btc_spot --keep 3 --delete`
+    """
+    from rl_core.cli import show
+    from rl_core.steps.context import DeskContext
+    from rl_core.store.retention import clean as clean_lake
+
+    context = DeskContext.open(desk)
+    sizes = {
+        each.path: each.num_bytes
+        for each in clean_lake(context.artifacts, context.models, keep, is_dry_run=True)
+    }
+    found = clean_lake(context.artifacts, context.models, keep, is_dry_run=not delete)
+    rows = [
+        {
+            "link": each.step,
+            "what": each.path.name,
+            "MB": round(sizes.get(each.path, 0) / 1e6, 2),
+            "why": each.why,
+        }
+        for each in found
+    ]
+    emit(rows, as_json, show.rows)
+    if not as_json:
+        megabytes = sum(row["MB"] for row in rows)
+        print(f"{'removed' if delete else 'would remove'} {len(rows)}, {megabytes:,.1f} MB")
+        if rows and not delete:
+            print("nothing was removed: add --delete to do it")
+
+
 def exit_if_stopped(found: Sequence[Check]) -> None:
     """Exit 1 if a check failed that stops the chain."""
     if any(check.is_blocking and not check.passed for check in found):

@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rl_core.base.errors import TollgateError
 from rl_core.base.shutdown import stop_requests
 from rl_core.cli import show
 from rl_core.cli.output import emit
 from rl_core.cli.pipes import Reporter, reporter
-from rl_core.learning.hardware.devices import pick_device
-from rl_core.learning.hardware.distributed import is_launched, joined_processes
-from rl_core.learning.hardware.memory import keep_freed_memory
 from rl_core.learning.settings import Verbosity
-from rl_core.steps.chain import BY_NAME
 from rl_core.steps.context import DeskContext, Opened
 from rl_core.steps.options import BuildOptions
 from rl_core.steps.runner import build, require_inputs_sound, run_chain, verdicts
@@ -44,6 +38,12 @@ def train(
     What it stands on and was never built is built first; what is there is only checked.
     """
     context = DeskContext.open(desk).with_overrides(settings, cleared)
+    # torch takes a second: a mistake in the settings is told before it
+    from rl_core.learning.hardware.devices import pick_device
+    from rl_core.learning.hardware.distributed import is_launched, joined_processes
+    from rl_core.learning.hardware.memory import keep_freed_memory
+    from rl_core.steps.chain import BY_NAME
+
     step = BY_NAME[name]
     if multi_gpu and not is_launched():
         launch_processes()
@@ -109,6 +109,8 @@ def launch_processes() -> None:
     Raises:
         TollgateError: there are fewer than two GPUs.
     """
+    import torch
+
     count = torch.cuda.device_count()
     if count < 2:
         raise TollgateError(

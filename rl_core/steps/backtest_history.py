@@ -20,7 +20,7 @@ from rl_core.market.splits import split_bars
 from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.reading import THRESHOLDS, read_bars, read_sentiment
-from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.sections import ACCOUNT, LIMITS, MARKET
 from rl_core.steps.step import Facts, Step
 from rl_core.teacher.vote import Vote
 from rl_core.trading.performance import Performance
@@ -161,6 +161,7 @@ at the next open with its costs. The figures compare it with buy and hold.""",
     build=build,
     needs=(BARS,),
     reads=(*MARKET, *ACCOUNT, "ensemble"),
+    ignores=LIMITS,
     checks=(
         CheckSpec(
             "equity_is_cash_and_holdings", True,

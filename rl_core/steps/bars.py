@@ -11,6 +11,7 @@ from rl_core.market.bars import describe_rows
 from rl_core.market.quality import QualityReport
 from rl_core.market.settings import QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.sections import LIMITS
 from rl_core.steps.source import read_source
 from rl_core.steps.step import Facts, Step
 
@@ -175,7 +176,7 @@ quality report.""",
     facts=BarsFacts,
     build=build,
     reads=("kind", "bars", "quality", "sentiment"),
-    ignores=("quality.max_missing_share", "quality.min_mean_health", "sentiment.max_age_hours"),
+    ignores=(*LIMITS, "sentiment.max_age_hours"),
     checks=(
         CheckSpec("few_bars_are_missing", False, "Holes in the source: look for a better one."),
         CheckSpec(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.markdown import table
 from rl_core.steps.backtest_history import HISTORY
 from rl_core.steps.bars import BARS
 from rl_core.steps.bc_policy.step import CLONE
@@ -43,15 +44,21 @@ def step_named(name: str) -> Step[Any]:
 
 def chain_table() -> str:
     """The steps as the Markdown table of docs/chain.md."""
-    lines = [
-        "| link | made from | sections that make it stale | runs as | checks (**blocking**) |",
-        "|---|---|---|---|---|",
-    ]
+    rows: list[tuple[str, ...]] = []
     for step in STEPS:
-        checks = ", ".join(f"**{c.name}**" if c.blocks else c.name for c in step.checks)
         reads = ", ".join(step.reads) or "–"
         if step.ignores:
             reads += f" (but {', '.join(step.ignores)})"
-        needs = ", ".join(need.name for need in step.needs) or "the desk's source"
-        lines.append(f"| {step.name} | {needs} | {reads} | `{step.shell}` | {checks} |")
-    return "\n".join(lines) + "\n"
+        rows.append(
+            (
+                step.name,
+                ", ".join(need.name for need in step.needs) or "the desk's source",
+                reads,
+                f"`{step.shell}`",
+                ", ".join(f"**{c.name}**" if c.blocks else c.name for c in step.checks),
+            )
+        )
+    columns = (
+        "link", "made from", "sections that make it stale", "runs as", "checks (**blocking**)",
+    )  # fmt: skip
+    return "\n".join(table(columns, rows)) + "\n"

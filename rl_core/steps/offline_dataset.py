@@ -22,7 +22,7 @@ from rl_core.steps.reading import (
     read_sentiment,
     read_thresholds,
 )
-from rl_core.steps.sections import MARKET
+from rl_core.steps.sections import LIMITS, MARKET
 from rl_core.steps.step import Facts, Step
 
 SAMPLED_FEATURES = 4
@@ -119,6 +119,7 @@ NaN. Chronological splits with a purge. Also exported as `.npz`.""",
     needs=(BARS, HISTORY),
     reads=(*MARKET, "dataset"),
     ignores=(
+        *LIMITS,
         "dataset.max_unknown_share", "dataset.max_moment_error", "dataset.lookahead_probes",
     ),
     checks=DATASET_CHECKS,

@@ -4,5 +4,7 @@
 MARKET = (
     "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "contract", "allocations",
 )  # fmt: skip
+# limits in those sections by which checks judge, and which change nothing that is built
+LIMITS = ("quality.max_missing_share", "quality.min_mean_health")
 # the account that trades, and its rules
 ACCOUNT = ("account", "brackets", "rules")

@@ -8,7 +8,8 @@ A version is a sealed folder, so each one vouches for itself: no index can be lo
 schema 1 are vouched for by `versions.json`, which is read and never written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,9 +108,17 @@ class ModelStore:
         self.desk = desk
         self.directory = root / "models" / desk
 
-    def lock(self, purpose: str) -> Any:
-        """Exclusive right to change versions and pointers of the desk."""
-        return exclusive_lock(self.directory / ".deploy.lock", f"{purpose} {self.desk}")
+    @contextmanager
+    def lock(self, purpose: str) -> Generator[None]:
+        """Exclusive right to change versions and pointers; first sweeps what a crash left.
+
+        Raises:
+            TollgateError: another process has it.
+        """
+        with exclusive_lock(self.directory / ".deploy.lock", f"{purpose} {self.desk}"):
+            for folder in (self.directory, *(self.directory / name for name in self.versions())):
+                remove_leftovers(folder)
+            yield
 
     def publish(self, files: Mapping[str, bytes], manifest: Manifest) -> Version:
         """Seal files as a new version; no pointer moves. The caller holds the lock.
@@ -121,7 +130,6 @@ class ModelStore:
         Raises:
             TollgateError: the version exists.
         """
-        remove_leftovers(self.directory)
         final = self.directory / manifest.version
         with draft_folder(self.directory) as draft:
             for name, content in files.items():

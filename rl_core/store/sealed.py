@@ -17,6 +17,7 @@ from typing import Any
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import (
+    TEMPORARY,
     parse_json,
     read_regular,
     sha256_bytes,
@@ -133,13 +134,20 @@ def remove_leftovers(parent: Path) -> list[Path]:
     """Remove folders and files that a killed process was writing; only under the writer's lock."""
     if not parent.is_dir():
         return []
-    found = [*parent.glob(f"{LEFTOVER}*"), *parent.glob(".*.tmp")]
+    unfinished = [path for path in parent.glob(TEMPORARY) if not _is_being_written(path)]
+    found = [*parent.glob(f"{LEFTOVER}*"), *unfinished]
     for path in found:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
     return found
+
+
+def _is_being_written(temporary: Path) -> bool:
+    """True if the process that began to write a temporary file is still there."""
+    writer = temporary.suffixes[-2].removeprefix(".")
+    return writer.isdecimal() and Path(f"/proc/{writer}").exists()
 
 
 def _hashes(directory: Path, document: str | None) -> dict[str, str]:

@@ -10,7 +10,8 @@ weights is the same trial.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rl_core.base.errors import TollgateError, validated
 from rl_core.base.files import exclusive_lock, read_json, sha256_json
 from rl_core.store.documents import read_document, write_document
+from rl_core.store.sealed import remove_leftovers
 
 NAME_LENGTH = 16
 HEAD = "head.json"
@@ -89,8 +91,11 @@ class TrialLedger:
             found[trial.policy] = trial.model_copy(update={"seeds": seeds, "made_at": first})
         return list(found.values())
 
-    def _lock(self) -> Any:
-        return exclusive_lock(self.directory / ".lock", "writing the ledger", wait=True)
+    @contextmanager
+    def _lock(self) -> Generator[None]:
+        with exclusive_lock(self.directory / ".lock", "writing the ledger", wait=True):
+            remove_leftovers(self.directory)
+            yield
 
     def _append(self, trial: Trial) -> None:
         entries = self._entries()

@@ -306,7 +306,7 @@ def test_numbers_in_scientific_notation_are_numbers(shell: Shell) -> None:
         (("bc", "--desk", "mine", "--epochs", "0"), "bc.epochs: Input should be greater than 0, was 0"),
         (("ppo", "--desk", "mine", "--device", "tpu"), "--device must be a device of this machine, was tpu"),
         (("validate", "--desk", "mine"), "offline_dataset of desk mine must be built first"),
-        (("deploy", "--desk", "mine"), "prediction_validation of desk mine must be built first"),
+        (("deploy", "--desk", "mine"), "bars of desk mine must be built first, was not"),
         (("predict", "--desk", "mine"), "desk mine must have a shadow model, was none"),
         (("predict", "--desk", "mine", "--stage", "hero"), "stage must be one of shadow, champion, was hero"),
         (("models", "rollback", "v0", "--desk", "mine"), "version must be one of desk mine's (none), was v0"),

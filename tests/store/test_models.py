@@ -122,7 +122,7 @@ def test_another_user_may_read_the_pointer(store: ModelStore) -> None:
 def test_a_broken_pointer_is_one_error(store: ModelStore, text: str) -> None:
     (store.directory / "shadow.json").write_text(text)
     for ask in (lambda: store.served("shadow"), store.pointers):
-        with pytest.raises(TollgateError, match="shadow.json must"):
+        with pytest.raises(TollgateError, match=r"shadow\.json must"):
             ask()
     store.point("shadow", "v2")
     assert store.served("shadow").manifest.version == "v2"

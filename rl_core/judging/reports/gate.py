@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rl_core.base.checks import Check
 from rl_core.base.figures import number, percent
+from rl_core.base.markdown import escaped, table
 from rl_core.judging.accounts import TITLES
 from rl_core.judging.report import ChampionComparison, GateReport
 from rl_core.judging.reports.verdict import verdict
@@ -16,7 +17,7 @@ def markdown(report: GateReport) -> str:
     lines = [
         f"# Gate: {report.desk}",
         "",
-        f"Policy `{report.policy[:12]}` on {report.data}, test span {report.test_start[:16]} to "
+        f"Policy `{report.policy[:12]}` on {escaped(report.data)}, test span {report.test_start[:16]} to "
         f"{report.test_end[:16]}, {report.test_bars} bars.",
         "",
         f"**{verdict(report.model_dump(mode='json'))}**",
@@ -36,9 +37,9 @@ def sections(report: GateReport) -> list[str]:
         *_skill(report.skill),
         "## On the test span, all costs paid",
         "",
-        performance_table(report.performance),
+        *performance_table(report.performance),
         "",
-        *(line for caveat in report.caveats for line in (f"> {caveat}", "")),
+        *(line for caveat in report.caveats for line in (f"> {escaped(caveat)}", "")),
         *_champion(report.champion),
         "## Predicted against realised returns",
         "",
@@ -54,11 +55,7 @@ def sections(report: GateReport) -> list[str]:
 
 def check_table(checks: Sequence[Check]) -> list[str]:
     """Every check with its verdict and figures."""
-    return [
-        "| check | verdict | detail |",
-        "|---|---|---|",
-        *(f"| {c.name} | {_said(c)} | {c.detail.replace('|', '/')} |" for c in checks),
-    ]
+    return table(("check", "verdict", "detail"), [(c.name, _said(c), c.detail) for c in checks])
 
 
 def _said(check: Check) -> str:
@@ -76,16 +73,26 @@ def _skill(skill: SkillReport | None) -> list[str]:
         "",
         *check_table(skill.checks),
         "",
-        "| horizon | targets (apart) | rank IC (p) | R² against zero (p) | against train mean (p) "
-        "| slope (95%) |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {f.horizon} | {f.known_targets} ({f.independent_targets}) "
-            f"| {number(f.rank_ic, 3)} ({number(f.rank_ic_p, 4)}) "
-            f"| {number(f.gain_on_zero, 4)} ({number(f.gain_on_zero_p, 4)}) "
-            f"| {number(f.gain_on_mean, 4)} ({number(f.gain_on_mean_p, 4)}) "
-            f"| {number(f.slope)} ({number(f.slope_low)} to {number(f.slope_high)}) |"
-            for f in skill.forecasts
+        *table(
+            (
+                "horizon",
+                "targets (apart)",
+                "rank IC (p)",
+                "R² against zero (p)",
+                "against train mean (p)",
+                "slope (95%)",
+            ),
+            [
+                (
+                    f.horizon,
+                    f"{f.known_targets} ({f.independent_targets})",
+                    f"{number(f.rank_ic, 3)} ({number(f.rank_ic_p, 4)})",
+                    f"{number(f.gain_on_zero, 4)} ({number(f.gain_on_zero_p, 4)})",
+                    f"{number(f.gain_on_mean, 4)} ({number(f.gain_on_mean_p, 4)})",
+                    f"{number(f.slope)} ({number(f.slope_low)} to {number(f.slope_high)})",
+                )
+                for f in skill.forecasts
+            ],
         ),
         "",
     ]
@@ -97,10 +104,10 @@ def _champion(champion: ChampionComparison | None) -> list[str]:
     if champion.is_same_policy:
         said = "The same weights: nothing was learned anew."
     elif champion.agreement is None:
-        said = champion.reason
+        said = escaped(champion.reason)
     else:
         said = f"Both decide alike in {champion.agreement:.1%} of the test bars."
-    settings = [f"- {each}" for each in champion.settings] or ["- the same settings"]
+    settings = [f"- {escaped(each)}" for each in champion.settings] or ["- the same settings"]
     return [
         f"## What changed against the champion {champion.version}",
         "",
@@ -111,39 +118,49 @@ def _champion(champion: ChampionComparison | None) -> list[str]:
     ]
 
 
-def performance_table(performance: dict[str, Performance]) -> str:
+def performance_table(performance: dict[str, Performance]) -> list[str]:
     """Accounts beside each other, as a Markdown table."""
-    lines = [
-        "| | total return | annual Sharpe (95%) | max drawdown | round trips | win rate "
-        "| costs paid |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, p in performance.items():
-        sharpe = f"{number(p.sharpe)} ({number(p.sharpe_low)} to {number(p.sharpe_high)})"
-        note = f" ({p.note})" if p.note else ""
-        lines.append(
-            f"| {TITLES.get(name, name)}{note} | {percent(p.total_return)} | {sharpe} "
-            f"| {percent(p.max_drawdown)} | {p.round_trips} | {percent(p.win_rate)} "
-            f"| {percent(p.costs_paid)} |"
-        )
-    return "\n".join(lines)
+    return table(
+        (
+            "", "total return", "annual Sharpe (95%)", "max drawdown", "round trips", "win rate",
+            "costs paid",
+        ),
+        [
+            (
+                TITLES.get(name, name) + (f" ({p.note})" if p.note else ""),
+                percent(p.total_return),
+                f"{number(p.sharpe)} ({number(p.sharpe_low)} to {number(p.sharpe_high)})",
+                percent(p.max_drawdown),
+                p.round_trips,
+                percent(p.win_rate),
+                percent(p.costs_paid),
+            )
+            for name, p in performance.items()
+        ],
+    )  # fmt: skip
 
 
 def _prediction_table(report: GateReport) -> list[str]:
     if not report.predictions:
         return ["The return heads were not trained: there are no predictions."]
-    lines = [
-        "| horizon | correlation | rank correlation | R² against zero | sd predicted "
-        "| sd realised | beyond 0.1% |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for horizon, m in report.predictions.items():
-        lines.append(
-            f"| {horizon} | {number(m.correlation, 3)} | {number(m.rank_correlation, 3)} "
-            f"| {number(m.r2_against_zero, 4)} | {percent(m.prediction_sd, 3)} "
-            f"| {percent(m.target_sd, 3)} | {percent(m.plain_threshold_share)} |"
-        )
-    return lines
+    return table(
+        (
+            "horizon", "correlation", "rank correlation", "R² against zero", "sd predicted",
+            "sd realised", "beyond 0.1%",
+        ),
+        [
+            (
+                horizon,
+                number(m.correlation, 3),
+                number(m.rank_correlation, 3),
+                number(m.r2_against_zero, 4),
+                percent(m.prediction_sd, 3),
+                percent(m.target_sd, 3),
+                percent(m.plain_threshold_share),
+            )
+            for horizon, m in report.predictions.items()
+        ],
+    )  # fmt: skip
 
 
 def _interval_lines(report: GateReport) -> list[str]:
@@ -159,12 +176,10 @@ def _interval_lines(report: GateReport) -> list[str]:
 
 
 def _regime_table(report: GateReport) -> list[str]:
-    return [
-        "| market | bars | commonest action | annual Sharpe (95%) |",
-        "|---|---|---|---|",
-        *(
-            f"| {name.replace('_', ' ')} | {r.bars} | {r.action} {percent(r.action_share)} "
-            f"| {r.sharpe or '–'} |"
+    return table(
+        ("market", "bars", "commonest action", "annual Sharpe (95%)"),
+        [
+            (name.replace("_", " "), r.bars, f"{r.action} {percent(r.action_share)}", r.sharpe)
             for name, r in report.regimes.items()
-        ),
-    ]
+        ],
+    )

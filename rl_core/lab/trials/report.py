@@ -1,6 +1,7 @@
 """What `gate-trial` found, as Markdown: for a terminal and for docs/."""
 
-from rl_core.lab.trials.gate_trial import TrialReport
+from rl_core.base.markdown import table
+from rl_core.lab.trials.gate_trial import LevelResult, TrialReport
 from rl_core.lab.trials.known_truths import CHEATS, Levels, Rate
 
 
@@ -19,42 +20,59 @@ def _rate(rate: Rate) -> str:
 
 
 def _markets(report: TrialReport) -> list[str]:
-    lines = [
+    return [
         "## Whole chain: simulated market, dataset, training, gate",
         "",
-        "| planted signal, R² of a bar | markets | champion (95%) | safe | not enough evidence "
-        "| fails most often | 90% intervals hold | leaks |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for level in report.markets:
-        name = f"{level.signal_r2:.1%}" if level.signal_r2 else "none (noise)"
-        often = sorted(level.failed.items(), key=lambda item: -item[1])[:3]
-        failed = ", ".join(f"{check} {count}" for check, count in often) or "–"
-        held = ", ".join(f"{horizon} {share:.1%}" for horizon, share in level.coverage.items())
-        lines.append(
-            f"| {name} | {level.champion.rounds} | {_rate(level.champion)} "
-            f"| {level.safe.rate:.1%} | {level.undecided} | {failed} | {held or '–'} "
-            f"| {level.leaks} |"
-        )
-    return [
-        *lines,
+        *table(
+            (
+                "planted signal, R² of a bar", "markets", "champion (95%)", "safe",
+                "not enough evidence", "fails most often", "90% intervals hold", "leaks",
+            ),
+            [_market_row(level) for level in report.markets],
+        ),
         "",
         "Without signal a champion is a false positive (at most 5%, upper end at most 8%); with "
         "one it is a hit (at least 80% at R² = 5%). Leaks are rows with a feature from the future "
         "or a target that reaches another split.",
-    ]
+    ]  # fmt: skip
+
+
+def _market_row(level: LevelResult) -> tuple[object, ...]:
+    often = sorted(level.failed.items(), key=lambda item: -item[1])[:3]
+    return (
+        f"{level.signal_r2:.1%}" if level.signal_r2 else "none (noise)",
+        level.champion.rounds,
+        _rate(level.champion),
+        f"{level.safe.rate:.1%}",
+        level.undecided,
+        ", ".join(f"{check} {count}" for check, count in often) or None,
+        ", ".join(f"{horizon} {share:.1%}" for horizon, share in level.coverage.items()) or None,
+        level.leaks,
+    )
 
 
 def _series(report: TrialReport) -> list[str]:
     return [
         "## Statistics alone: forecasts of known worth, 2,000 bars",
         "",
-        "| forecast | series | forecast part passes (95%) | whole tier passes (95%) | target |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {kind.kind} | {kind.tier_passes.rounds} | {_rate(kind.forecasts_pass)} "
-            f"| {_rate(kind.tier_passes)} | {_target(kind.kind, is_skilled=kind.is_skilled)} |"
-            for kind in report.series
+        *table(
+            (
+                "forecast",
+                "series",
+                "forecast part passes (95%)",
+                "whole tier passes (95%)",
+                "target",
+            ),
+            [
+                (
+                    kind.kind,
+                    kind.tier_passes.rounds,
+                    _rate(kind.forecasts_pass),
+                    _rate(kind.tier_passes),
+                    _target(kind.kind, is_skilled=kind.is_skilled),
+                )
+                for kind in report.series
+            ],
         ),
     ]
 
@@ -66,13 +84,16 @@ def _target(kind: str, *, is_skilled: bool) -> str:
 
 
 def _levels(levels: Levels) -> list[str]:
+    noise, planted = levels.overfitting_noise, levels.overfitting_planted
     return [
         "## Single statistics",
         "",
-        "| what | found | target |",
-        "|---|---|---|",
-        f"| 24h rank correlation, nominal 5% | {_rate(levels.rank_ic_24h)} | 3% to 7% |",
-        f"| probability of overfitting, noise | {levels.overfitting_noise:.3f} | 0.35 to 0.65 |",
-        f"| probability of overfitting, planted | {levels.overfitting_planted:.3f} "
-        "| at most 0.05 |",
+        *table(
+            ("what", "found", "target"),
+            [
+                ("24h rank correlation, nominal 5%", _rate(levels.rank_ic_24h), "3% to 7%"),
+                ("probability of overfitting, noise", f"{noise:.3f}", "0.35 to 0.65"),
+                ("probability of overfitting, planted", f"{planted:.3f}", "at most 0.05"),
+            ],
+        ),
     ]

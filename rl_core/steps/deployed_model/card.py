@@ -7,6 +7,7 @@ from pathlib import Path
 from markdown import markdown as to_html
 
 from rl_core.base.figures import inline_image
+from rl_core.base.markdown import escaped, table
 from rl_core.judging.report import GateReport
 from rl_core.judging.reports.gate import sections
 from rl_core.judging.reports.verdict import verdict
@@ -53,8 +54,13 @@ def card_markdown(
     """The card as Markdown; its plots lie beside it."""
     span = manifest.data
     lineage = "\n".join(
-        f"| {name} | `{ancestor.content[:16]}` | `{ancestor.identity[:16]}` |"
-        for name, ancestor in manifest.lineage.items()
+        table(
+            ("link", "content (SHA-256)", "identity"),
+            [
+                (name, f"`{ancestor.content[:16]}`", f"`{ancestor.identity[:16]}`")
+                for name, ancestor in manifest.lineage.items()
+            ],
+        )
     )
     pictures = "\n\n".join(f"![{Path(plot).stem}]({plot})" for plot in plots)
     return f"""# Model card: {manifest.desk} {manifest.version}
@@ -63,7 +69,7 @@ Stage **{manifest.stage}**: {_stage(manifest, report)}.
 
 **{verdict(report.model_dump(mode="json"))}**
 
-- Data: {span.bars} bars of {span.market}, {span.first_bar} to {span.last_bar}, SHA-256
+- Data: {span.bars} bars of {escaped(span.market)}, {span.first_bar} to {span.last_bar}, SHA-256
   `{span.content}`
 - Judged on {report.test_bars} bars, {report.test_start[:16]} to {report.test_end[:16]}, that no
   training saw
@@ -84,8 +90,6 @@ Stage **{manifest.stage}**: {_stage(manifest, report)}.
 
 ## Made from
 
-| link | content (SHA-256) | identity |
-|---|---|---|
 {lineage}
 """
 
@@ -119,10 +123,17 @@ def with_pictures(card: str, plots: Mapping[str, bytes]) -> str:
 
 
 def card_html(card: str, plots: Mapping[str, bytes]) -> str:
-    """The same as one HTML file with its plots inside: nothing is fetched when it is opened."""
-    body = to_html(with_pictures(card, plots), extensions=["tables", "sane_lists"])
+    """The same as one HTML file with its plots inside: nothing is fetched when it is opened.
+
+    Whatever the card says, no markup of its own gets through, and the page may run no script.
+    """
+    body = to_html(
+        with_pictures(card, plots).replace("<", "&lt;"), extensions=["tables", "sane_lists"]
+    )
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     title = html.escape(card.splitlines()[0].removeprefix("# "))
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
     )

@@ -13,7 +13,7 @@ from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.ppo_policy.facts import PPOFacts
 from rl_core.steps.regime_dataset import REGIMES
-from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.sections import ACCOUNT, LIMITS, MARKET
 from rl_core.steps.step import Step
 from rl_core.store.trials import Trial
 
@@ -120,7 +120,7 @@ The critic learns first. The iteration that scores best on the validation span i
     reads=(
         *MARKET, *ACCOUNT, "environment", "dataset.horizons", "regime_filter", "model", "bc", "ppo",
     ),
-    ignores=("ppo.checkpoint_every",),
+    ignores=(*LIMITS, "ppo.checkpoint_every"),
     checks=(
         CheckSpec(
             "no_update_was_skipped", False,

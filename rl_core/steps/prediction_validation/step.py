@@ -10,7 +10,7 @@ from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.regime_dataset import REGIMES
-from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.sections import ACCOUNT, LIMITS, MARKET
 from rl_core.steps.step import Facts, Step
 from rl_core.trading.performance import Performance
 
@@ -58,6 +58,7 @@ the policy with its teacher, with holding and with the champion, all costs paid.
     build=build,
     needs=(BARS, OFFLINE_DATASET, REGIMES, PPO),
     reads=(*MARKET, *ACCOUNT, "environment", "dataset.horizons", "bc", "gate"),
+    ignores=LIMITS,
     checks=(
         *(CheckSpec(name, True, guards) for name, guards in SAFETY_CHECKS.items()),
         *(CheckSpec(name, False, guards) for name, guards in SKILL_CHECKS.items()),

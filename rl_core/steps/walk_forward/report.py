@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rl_core.base.figures import percent
+from rl_core.base.markdown import table
 from rl_core.judging.accounts import POLICY, TITLES
 from rl_core.judging.statistics.seeds import SeedSummary, summarise_seeds
 from rl_core.judging.statistics.sharpe import SharpeFigures, bootstrap_sharpes
@@ -141,12 +142,22 @@ def markdown(report: WalkForwardReport) -> str:
         "",
         f"**{verdict(report)}**",
         "",
-        "| account, all folds | total return | annual Sharpe (95%, bootstrap) | max drawdown |",
-        "|---|---|---|---|",
-        *(
-            f"| {TITLES.get(name, name)} | {percent(s.total_return)} | {s.sharpe:.2f} "
-            f"({s.sharpe_low:.2f} to {s.sharpe_high:.2f}) | {percent(s.max_drawdown)} |"
-            for name, s in report.stitched.items()
+        *table(
+            (
+                "account, all folds",
+                "total return",
+                "annual Sharpe (95%, bootstrap)",
+                "max drawdown",
+            ),
+            [
+                (
+                    TITLES.get(name, name),
+                    percent(s.total_return),
+                    f"{s.sharpe:.2f} ({s.sharpe_low:.2f} to {s.sharpe_high:.2f})",
+                    percent(s.max_drawdown),
+                )
+                for name, s in report.stitched.items()
+            ],
         ),
         "",
         f"Rows whose target reaches another split: {report.overlapping_labels}. "
@@ -164,19 +175,21 @@ def markdown(report: WalkForwardReport) -> str:
 def fold_table(folds: Sequence[FoldFigures]) -> list[str]:
     """A fold a line."""
     names = list(folds[0].sharpes)
-    return [
-        "| fold | seed | trained on | tested on | bars | "
-        + " | ".join(f"Sharpe of {TITLES.get(name, name)} (95%, standard error)" for name in names)
-        + " |",
-        "|---" * (5 + len(names)) + "|",
-        *(
-            f"| {f.fold} | {f.seed} | {f.train_start[:10]} to {f.train_end[:10]} "
-            f"| {f.test_start[:10]} to {f.test_end[:10]} | {f.test_bars} | "
-            + " | ".join(str(f.sharpes[name] or "–") for name in names)
-            + " |"
+    sharpes = [f"Sharpe of {TITLES.get(name, name)} (95%, standard error)" for name in names]
+    return table(
+        ("fold", "seed", "trained on", "tested on", "bars", *sharpes),
+        [
+            (
+                f.fold,
+                f.seed,
+                f"{f.train_start[:10]} to {f.train_end[:10]}",
+                f"{f.test_start[:10]} to {f.test_end[:10]}",
+                f.test_bars,
+                *(f.sharpes[name] for name in names),
+            )
             for f in folds
-        ),
-    ]
+        ],
+    )
 
 
 def plot(path: Path, report: WalkForwardReport, curves: Mapping[str, pd.Series]) -> None:

@@ -9,7 +9,7 @@ from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import validated
 from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext, Opened, Task
-from rl_core.steps.sections import ACCOUNT, MARKET
+from rl_core.steps.sections import ACCOUNT, LIMITS, MARKET
 from rl_core.steps.step import Facts, Step
 from rl_core.steps.walk_forward.report import WalkForwardReport
 
@@ -77,7 +77,7 @@ a child process; folds that are done are not done again.""",
         *MARKET, *ACCOUNT, "environment", "dataset", "ensemble", "regime_filter", "model", "bc",
         "ppo", "walk_forward",
     ),
-    ignores=("ppo.checkpoint_every", "ppo.mode", "ppo.train_heads_only"),
+    ignores=(*LIMITS, "ppo.checkpoint_every", "ppo.mode", "ppo.train_heads_only"),
     checks=(
         CheckSpec(
             "folds_do_not_overlap", True,

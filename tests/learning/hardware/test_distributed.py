@@ -70,7 +70,7 @@ def launch(*arguments: str, processes: int = 2) -> None:
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
         "--master-addr", "127.0.0.1", "--master-port", str(port), *arguments,
     ]  # fmt: skip
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     result = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=root, timeout=300
@@ -84,7 +84,7 @@ def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path:
     columns = {name: c for name, c in rollout.items() if isinstance(c, torch.Tensor)}
     joined = {"columns": columns, "tally": dict(vars(batch.rollout.tally))}
     torch.save(joined, tmp_path / "rollout.pt")
-    launch("-m", "tests.training.test_distributed", str(tmp_path))
+    launch("-m", "tests.learning.hardware.test_distributed", str(tmp_path))
     expected = gradients(training, batch)
     for rank in (0, 1):
         found = torch.load(tmp_path / f"gradients_{rank}.pt", weights_only=True)

@@ -112,9 +112,9 @@ PR_SET_THP_DISABLE = 41  # huge pages would round every block up
 
 def peak_growth(name: str) -> tuple[int, int]:
     """Bytes by which a training raised the peak of a process of its own, and the formula's."""
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     result = subprocess.run(
-        [sys.executable, "-m", "tests.training.test_sizing", name],
+        [sys.executable, "-m", "tests.learning.ppo.test_sizing", name],
         capture_output=True, text=True, check=True,
         env={**os.environ, **RETURN_MEMORY, "PYTHONPATH": root},
     )  # fmt: skip

@@ -191,7 +191,7 @@ def test_a_step_that_was_built_again_since_stops_what_stands_on_it(own: DeskCont
     build(changed(own, bc__seeds=[7]), CLONE, OPTIONS)
     for refused in (lambda: build(own, GATE), lambda: deploy(own)):
         with pytest.raises(
-            TollgateError, match="ppo_policy .* must be made from the bc_policy that is there"
+            TollgateError, match=r"ppo_policy .* must be made from the bc_policy that is there"
         ):
             refused()
 

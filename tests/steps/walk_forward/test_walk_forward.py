@@ -105,7 +105,7 @@ def test_a_result_that_was_edited_is_refused(tmp_path: Path) -> None:
     returns["policy"] += 0.001
     returns.to_parquet(account)
     with pytest.raises(
-        TollgateError, match="must be as it was sealed, was changed since .*: delete"
+        TollgateError, match=r"must be as it was sealed, was changed since .*: delete"
     ):
         build(work, WALK_FORWARD, OPTIONS)
 
