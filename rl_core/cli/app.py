@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -366,7 +366,7 @@ def clean(
         for each in clean_lake(context.artifacts, context.models, keep, is_dry_run=True)
     }
     found = clean_lake(context.artifacts, context.models, keep, is_dry_run=not delete)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "link": each.step,
             "what": each.path.name,

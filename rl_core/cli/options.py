@@ -60,12 +60,7 @@ def with_settings(**sections: type[BaseModel]) -> Callable[[Command], Command]:
     Args:
         **sections: section of the desk -> its model.
     """
-    fields = {
-        f"{section}.{name}": field
-        for section, model in sections.items()
-        for name, field in model.model_fields.items()
-        if get_origin(_plain(field)) is not dict
-    }
+    fields = _fields(sections)
 
     def decorate(command: Command) -> Command:
         own = inspect.signature(command).parameters
@@ -80,13 +75,30 @@ def with_settings(**sections: type[BaseModel]) -> Callable[[Command], Command]:
             given = {path: value for path, value in settings.items() if value is not None}
             command(**values, settings=given)
 
-        made = [_parameter(place, path, fields[path]) for place, path in places.items()]
+        made = list(parameters_of(sections).values())
         kept = [p for name, p in own.items() if name != "settings"]
         run.__signature__ = inspect.Signature([*kept, *made])  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in [*kept, *made]}
         return run
 
     return decorate
+
+
+def parameters_of(sections: Mapping[str, type[BaseModel]]) -> dict[str, inspect.Parameter]:
+    """Dotted path -> option, for every setting of some sections that an option can give."""
+    return {
+        path: _parameter(path.replace(".", "__"), path, field)
+        for path, field in _fields(sections).items()
+    }
+
+
+def _fields(sections: Mapping[str, type[BaseModel]]) -> dict[str, FieldInfo]:
+    return {
+        f"{section}.{name}": field
+        for section, model in sections.items()
+        for name, field in model.model_fields.items()
+        if get_origin(_plain(field)) is not dict
+    }
 
 
 def _parameter(place: str, path: str, field: FieldInfo) -> inspect.Parameter:

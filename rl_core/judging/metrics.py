@@ -2,27 +2,13 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import spearmanr
+
+from rl_core.judging.figures import PredictionMetrics
 
 Array = NDArray[np.float64]
 
 PLAIN_THRESHOLD = 0.001  # the rule of thumb |prediction| >= 0.1%; reported, never judged by
-
-
-class PredictionMetrics(BaseModel):
-    """One horizon's predictions against what happened; None where undefined."""
-
-    model_config = ConfigDict(frozen=True)
-
-    known_targets: int
-    prediction_sd: float
-    target_sd: float
-    implied_r2: float  # (sd of prediction / sd of target)^2: the R2 it would need to be honest
-    correlation: float | None
-    rank_correlation: float | None
-    r2_against_zero: float | None  # 1 - MSE / mean squared target
-    plain_threshold_share: float  # share with |prediction| >= 0.1%
 
 
 def prediction_metrics(prediction: Array, target: Array) -> PredictionMetrics:

@@ -3,9 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from rl_core.base.checks import Check
-from rl_core.judging.metrics import PredictionMetrics
-from rl_core.judging.skill.tier import SkillReport
-from rl_core.judging.stress import RegimeFigures
+from rl_core.judging.figures import PredictionMetrics, RegimeFigures, SkillReport
 from rl_core.store.intervals import ReturnInterval
 from rl_core.trading.performance import Performance
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from rl_core.base.checks import Check, blocking
+from rl_core.judging.figures import RegimeFigures
 from rl_core.judging.metrics import (
     largest_identical_share,
     prediction_metrics,
 )
 from rl_core.judging.settings import SAFETY_CHECKS, GateConfig
-from rl_core.judging.stress import RegimeFigures
 
 Array = NDArray[np.float64]
 

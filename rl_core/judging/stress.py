@@ -4,26 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from rl_core.features.regimes import VOLATILITY_REGIMES
+from rl_core.judging.figures import RegimeFigures
 from rl_core.judging.metrics import largest_identical_share
-from rl_core.judging.statistics.sharpe import SharpeFigures
+from rl_core.judging.statistics.sharpe import sharpe_figures
 
 Array = NDArray[np.float64]
-
-
-class RegimeFigures(BaseModel):
-    """A policy in the bars of one regime."""
-
-    model_config = ConfigDict(frozen=True)
-
-    bars: int
-    action_share: float  # of the commonest action
-    action: str  # which one that is
-    identical_share: float | None  # of predictions, the horizon with most; None without heads
-    mean_return: float  # per bar, all costs paid
-    sharpe: SharpeFigures | None
 
 
 def regimes_of(
@@ -69,7 +56,7 @@ def regime_figures(
             if predictions is None
             else max(repeated_share(column) for column in predictions[chosen].T),
             mean_return=float(own.mean()) if len(own) else 0.0,
-            sharpe=SharpeFigures.of(own, bars_per_year) if len(own) > 2 else None,
+            sharpe=sharpe_figures(own, bars_per_year) if len(own) > 2 else None,
         )
     return found
 

@@ -24,7 +24,7 @@ class SourceConfig(BaseModel):
         default=None, description="by the file's ending when left out"
     )
     symbol: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/:=^&+-]{0,63}$",
+        pattern=r"^[A-Za-z0-9^][A-Za-z0-9 ._/:=^&+-]{0,63}$",
         description="name of the instrument, or of the universe",
     )
     interval: str = Field(default="1h", description="a bar's length, for example 1h or 1min")

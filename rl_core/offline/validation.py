@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -206,6 +205,8 @@ def check_sql(
     Every row must be a bar, and the rows must follow each other as the bars do.
     """
     wrong: list[int] = []
+    import duckdb  # not every reader of a declaration computes
+
     with duckdb.connect() as connection:
         for horizon in horizons:
             parameters = {

@@ -14,15 +14,19 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import variance
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.base.errors import TollgateError, validated
 from rl_core.base.files import exclusive_lock, read_json, sha256_json
 from rl_core.store.documents import read_document, write_document
 from rl_core.store.sealed import remove_leftovers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NAME_LENGTH = 16
 HEAD = "head.json"
@@ -200,10 +204,10 @@ def variance_of(trials: Sequence[Trial]) -> float | None:
     tested = [trial.test_sharpe for trial in trials if trial.test_sharpe is not None]
     validated_ = [t.validation_sharpe for t in trials if t.validation_sharpe is not None]
     found = tested if len(tested) > 1 else validated_
-    return float(np.var(found, ddof=1)) if len(found) > 1 else None
+    return variance(found) if len(found) > 1 else None
 
 
-def candidates_of(trials: Sequence[Trial], dataset: str) -> np.ndarray | None:
+def candidates_of(trials: Sequence[Trial], dataset: str) -> "NDArray[np.float64] | None":
     """Validation returns (T, N) of all candidates of all trials on one dataset."""
     columns = [
         column
@@ -212,4 +216,6 @@ def candidates_of(trials: Sequence[Trial], dataset: str) -> np.ndarray | None:
         for column in trial.candidates
         if len(column)
     ]
+    import numpy as np
+
     return np.array(columns).T if columns else None

@@ -28,7 +28,9 @@ def test_a_length_is_so_many_nanoseconds(text: str, ns: int) -> None:
     assert length_ns(text) == ns
 
 
-@pytest.mark.parametrize("text", ["", "h", "24", "1hour2", "soon", "1h x", "1,5h", "１h", "1h--2h"])
+@pytest.mark.parametrize(
+    "text", ["", "h", "24", "1hour2", "soon", "1h x", "1,5h", "\uff11h", "1h--2h"]
+)
 def test_what_is_no_length_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must read like 15min, 1h or 5d, was"):
         length_ns(text)

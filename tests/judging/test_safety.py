@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rl_core.judging.figures import RegimeFigures
 from rl_core.judging.metrics import largest_identical_share, prediction_metrics
 from rl_core.judging.safety import (
     Behaviour,
@@ -15,7 +16,7 @@ from rl_core.judging.safety import (
     judge_safety,
 )
 from rl_core.judging.settings import SAFETY_CHECKS, GateConfig
-from rl_core.judging.stress import RegimeFigures, regime_figures, regimes_of
+from rl_core.judging.stress import regime_figures, regimes_of
 
 RNG = np.random.default_rng(0)
 TARGETS = RNG.normal(0, 0.01, (1000, 2))

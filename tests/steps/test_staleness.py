@@ -165,7 +165,7 @@ def test_verdicts_follow_the_limits_they_depend_on_and_survive_damage(own: DeskC
     strict = edited(own, {"quality.min_mean_health": 1.0})
     assert stale(strict) == []
     failed = [check.name for check in verdicts(strict, BARS) if not check.passed]
-    assert failed == [] or failed == ["bars_are_healthy"]
+    assert set(failed) <= {"bars_are_healthy"}
     path.write_text("{")
     assert all(check.passed for check in verdicts(own, BARS))
     sealed = own.open_artifact(BARS).path / "bars.parquet"

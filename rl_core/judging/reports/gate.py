@@ -6,9 +6,9 @@ from rl_core.base.checks import Check
 from rl_core.base.figures import number, percent
 from rl_core.base.markdown import escaped, table
 from rl_core.judging.accounts import TITLES
+from rl_core.judging.figures import SkillReport
 from rl_core.judging.report import ChampionComparison, GateReport
 from rl_core.judging.reports.verdict import verdict
-from rl_core.judging.skill.tier import SkillReport
 from rl_core.trading.performance import Performance
 
 
@@ -17,8 +17,8 @@ def markdown(report: GateReport) -> str:
     lines = [
         f"# Gate: {report.desk}",
         "",
-        f"Policy `{report.policy[:12]}` on {escaped(report.data)}, test span {report.test_start[:16]} to "
-        f"{report.test_end[:16]}, {report.test_bars} bars.",
+        f"Policy `{report.policy[:12]}` on {escaped(report.data)}, test span "
+        f"{report.test_start[:16]} to {report.test_end[:16]}, {report.test_bars} bars.",
         "",
         f"**{verdict(report.model_dump(mode='json'))}**",
         "",

@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rl_core.judging.accounts import TITLES
+from rl_core.judging.figures import ForecastSkill, RegimeFigures
 from rl_core.judging.report import GateReport
-from rl_core.judging.skill.tier import ForecastSkill
-from rl_core.judging.stress import RegimeFigures
 
 Array = NDArray[np.float64]
 

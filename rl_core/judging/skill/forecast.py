@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from rl_core.base.checks import Check, blocking, undecided
+from rl_core.judging.figures import ForecastSkill
 from rl_core.judging.settings import FORECAST_CHECKS, SkillConfig
 from rl_core.judging.statistics.forecasts import calibration_slope, diebold_mariano, rank_ic
 
@@ -31,27 +31,6 @@ class ForecastEvidence:
     predictions: Array | None  # (S, H) fractions; None if the heads are untrained
     targets: Array  # (S, H), NaN is unknown
     train_means: Array  # (H,) of the training targets
-
-
-class ForecastSkill(BaseModel):
-    """One horizon's tests; a figure is None where there is too little to tell."""
-
-    model_config = ConfigDict(frozen=True)
-
-    horizon: str
-    known_targets: int
-    independent_targets: int  # known targets / bars that overlap
-    rank_ic: float | None = None
-    rank_ic_p: float | None = None
-    gain_on_zero: float | None = None  # R2 against the zero forecast
-    gain_on_zero_p: float | None = None
-    gain_on_mean: float | None = None  # R2 against the train mean
-    gain_on_mean_p: float | None = None
-    slope: float | None = None
-    slope_low: float | None = None
-    slope_high: float | None = None
-    passed: tuple[bool, bool, bool, bool] = (False, False, False, False)  # in the checks' order
-    is_enough: bool = False
 
 
 def best_of(forecasts: list[ForecastSkill]) -> ForecastSkill | None:

@@ -7,24 +7,19 @@ intersection-union test (Berger 1982).
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from rl_core.base.checks import Check
+from rl_core.judging.figures import SkillReport, verdict_of
 from rl_core.judging.settings import GateConfig
 from rl_core.judging.skill.forecast import (
     ForecastEvidence,
-    ForecastSkill,
     best_of,
     forecast_checks,
     judge_forecasts,
 )
 from rl_core.judging.skill.trading import TradingEvidence, trading_checks
 from rl_core.judging.statistics.sharpe import bootstrap_sharpes
-
-SkillVerdict = Literal["skilled", "no skill shown", "not enough evidence"]
 
 
 @dataclass(frozen=True)
@@ -33,30 +28,6 @@ class SkillEvidence:
 
     forecasts: ForecastEvidence
     trading: TradingEvidence
-
-
-class SkillReport(BaseModel):
-    """The tier's verdict with all its figures."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verdict: SkillVerdict
-    checks: list[Check]
-    horizon: str | None  # whose forecasts the checks speak of
-    forecasts: list[ForecastSkill]
-    trials: int
-    sharpe_intervals: dict[str, tuple[float, float]]  # account -> annual, 95%, by bootstrap
-    block_bars: int
-    significance: float  # how often a model without skill may pass
-
-    @property
-    def is_skilled(self) -> bool:
-        """Did it pass?"""
-        return self.verdict == "skilled"
-
-    def with_checks(self, checks: list[Check]) -> "SkillReport":
-        """The same report with other checks, and what those add up to."""
-        return self.model_copy(update={"checks": checks, "verdict": verdict_of(checks)})
 
 
 def judge_skill(evidence: SkillEvidence, config: GateConfig) -> SkillReport:
@@ -88,11 +59,3 @@ def judge_skill(evidence: SkillEvidence, config: GateConfig) -> SkillReport:
         block_bars=bootstrap.block_bars,
         significance=skill.significance,
     )
-
-
-def verdict_of(checks: list[Check]) -> SkillVerdict:
-    """Skilled only if all that blocks passed; what is undecided never passes."""
-    open_ = [check for check in checks if check.is_blocking and not check.passed]
-    if not open_:
-        return "skilled"
-    return "not enough evidence" if all(c.is_undecided for c in open_) else "no skill shown"

@@ -3,23 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import trim_mean
 
+from rl_core.judging.figures import SeedSummary
+
 FEWEST_SEEDS = 3
-
-
-class SeedSummary(BaseModel):
-    """The interquartile mean of a figure over seeds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seeds: int
-    iqm: float
-    low: float  # ends of its bootstrap interval
-    high: float
-    confidence: float
-    values: tuple[float, ...]
 
 
 def interquartile_mean(values: np.ndarray) -> float:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import norm
 
 from rl_core.base.errors import TollgateError
+from rl_core.judging.figures import SharpeFigures
 from rl_core.trading.performance import (
     SMALLEST_SD,
     around,
@@ -81,26 +81,16 @@ def deflated_sharpe(
     return probabilistic_sharpe(sharpe, best_by_chance, observations, skewness, kurtosis_)
 
 
-class SharpeFigures(BaseModel):
-    """An annual Sharpe ratio with its 95% interval."""
+def sharpe_figures(returns: Array, bars_per_year: float) -> SharpeFigures | None:
+    """Annual ratio of returns (T,) with its interval, by the standard error.
 
-    model_config = ConfigDict(frozen=True)
-
-    sharpe: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, returns: Array, bars_per_year: float) -> "SharpeFigures | None":
-        """Of returns (T,), by their standard error; None where they do not vary."""
-        per_bar, annual = sharpe_of(returns), float(np.sqrt(bars_per_year))
-        if per_bar is None:
-            return None
-        low, high = around(per_bar, sharpe_error_of(returns, per_bar))
-        return cls(sharpe=per_bar * annual, low=low * annual, high=high * annual)
-
-    def __str__(self) -> str:
-        return f"{self.sharpe:.2f} ({self.low:.2f} to {self.high:.2f})"
+    None where the returns do not vary.
+    """
+    per_bar, annual = sharpe_of(returns), float(np.sqrt(bars_per_year))
+    if per_bar is None:
+        return None
+    low, high = around(per_bar, sharpe_error_of(returns, per_bar))
+    return SharpeFigures(sharpe=per_bar * annual, low=low * annual, high=high * annual)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 from scipy.stats import binomtest
 
 from rl_core.judging.accounts import POLICY, TEACHER
+from rl_core.judging.figures import SkillReport
 from rl_core.judging.settings import (
     FORECAST_CHECKS,
     SKILL_CHECKS,
@@ -21,7 +22,7 @@ from rl_core.judging.settings import (
     SkillConfig,
 )
 from rl_core.judging.skill.forecast import ForecastEvidence
-from rl_core.judging.skill.tier import SkillEvidence, SkillReport, judge_skill
+from rl_core.judging.skill.tier import SkillEvidence, judge_skill
 from rl_core.judging.skill.trading import TradingEvidence
 from rl_core.judging.statistics.forecasts import rank_ic
 from rl_core.judging.statistics.selection import selection_risk

@@ -11,7 +11,8 @@ from rl_core.base.markdown import escaped, table
 from rl_core.judging.report import GateReport
 from rl_core.judging.reports.gate import sections
 from rl_core.judging.reports.verdict import verdict
-from rl_core.steps.walk_forward.report import WalkForwardReport, fold_table
+from rl_core.steps.walk_forward.figures import WalkForwardReport
+from rl_core.steps.walk_forward.report import fold_table
 from rl_core.steps.walk_forward.report import verdict as walked_verdict
 from rl_core.store.models import Manifest
 

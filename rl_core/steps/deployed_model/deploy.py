@@ -22,7 +22,7 @@ from rl_core.steps.ppo_policy.step import PPO, as_trained
 from rl_core.steps.prediction_validation.step import GATE, read_report
 from rl_core.steps.runner import require_inputs_sound
 from rl_core.steps.step import Step
-from rl_core.steps.walk_forward.report import WalkForwardReport
+from rl_core.steps.walk_forward.figures import WalkForwardReport
 from rl_core.steps.walk_forward.step import WALK_FORWARD
 from rl_core.steps.walk_forward.step import read_report as read_walk_report
 from rl_core.store.artifacts import SealedArtifact

@@ -16,6 +16,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.units import length_ns
 from rl_core.desk import DeskConfig
 from rl_core.features.prepare import PreparedMarket
+from rl_core.judging.figures import RegimeFigures
 from rl_core.judging.safety import (
     Behaviour,
     CloneAgreement,
@@ -28,7 +29,6 @@ from rl_core.judging.skill.forecast import ForecastEvidence
 from rl_core.judging.skill.tier import SkillEvidence
 from rl_core.judging.skill.trading import TradingEvidence
 from rl_core.judging.statistics.conformal import conformal_quantile, coverage_of
-from rl_core.judging.stress import RegimeFigures
 from rl_core.learning.cloning.clone import (
     Demonstrations,
     cloning_loss,

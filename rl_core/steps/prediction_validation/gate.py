@@ -6,14 +6,15 @@ import numpy as np
 
 from rl_core.base.files import write_json
 from rl_core.judging.accounts import CHAMPION, POLICY, TEACHER
-from rl_core.judging.metrics import PredictionMetrics, prediction_metrics
+from rl_core.judging.figures import PredictionMetrics, RegimeFigures, SkillReport
+from rl_core.judging.metrics import prediction_metrics
 from rl_core.judging.report import GateReport
 from rl_core.judging.reports.gate import markdown
 from rl_core.judging.reports.plots import write_plots
 from rl_core.judging.reports.verdict import verdict
 from rl_core.judging.safety import judge_safety
-from rl_core.judging.skill.tier import SkillReport, judge_skill
-from rl_core.judging.stress import RegimeFigures, regime_figures, regimes_of
+from rl_core.judging.skill.tier import judge_skill
+from rl_core.judging.stress import regime_figures, regimes_of
 from rl_core.kinds.registry import AccountWalk
 from rl_core.learning.models.policy_file import WEIGHTS, load_policy
 from rl_core.offline.dataset import action_distribution

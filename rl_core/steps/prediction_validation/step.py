@@ -2,7 +2,7 @@
 
 from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import validated
-from rl_core.judging.metrics import PredictionMetrics
+from rl_core.judging.figures import PredictionMetrics
 from rl_core.judging.report import GateReport
 from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
 from rl_core.steps.bars import BARS

@@ -22,7 +22,7 @@ from rl_core.base.files import sha256_json, write_json
 from rl_core.base.settings import slice_settings
 from rl_core.features.prepare import PreparedMarket
 from rl_core.judging.accounts import BENCHMARKS, POLICY, TEACHER
-from rl_core.judging.statistics.sharpe import SharpeFigures
+from rl_core.judging.statistics.sharpe import sharpe_figures
 from rl_core.kinds.base import AccountWalk
 from rl_core.learning.models.policy_file import load_policy
 from rl_core.learning.policy_walk import PolicyDecisions
@@ -38,8 +38,8 @@ from rl_core.steps.reading import read_bars, read_dataset, read_market, read_sen
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, run_chain, verdicts
 from rl_core.steps.scoring import evaluate_policy
+from rl_core.steps.walk_forward.figures import FoldFigures
 from rl_core.steps.walk_forward.folds import Fold
-from rl_core.steps.walk_forward.report import FoldFigures
 from rl_core.store.sealed import LEFTOVER, SealedFolder, draft_folder, open_sealed, seal
 from rl_core.trading.performance import annual_factor, bar_returns
 
@@ -187,7 +187,7 @@ def write_fold(context: DeskContext, fold: Fold, seed: int, directory: Path) -> 
         train_rows=len(train),
         test_bars=len(test),
         sharpes={
-            name: SharpeFigures.of(account[name].to_numpy(), annual_factor(market.ns))
+            name: sharpe_figures(account[name].to_numpy(), annual_factor(market.ns))
             for name in account.columns.drop("group")
         },
         coverage={

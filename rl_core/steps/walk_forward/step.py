@@ -11,7 +11,7 @@ from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.sections import ACCOUNT, LIMITS, MARKET
 from rl_core.steps.step import Facts, Step
-from rl_core.steps.walk_forward.report import WalkForwardReport
+from rl_core.steps.walk_forward.figures import WalkForwardReport
 
 REPORT, REPORT_TEXT = "report.json", "report.md"
 COVERAGE_TOLERANCE = 0.02

@@ -16,11 +16,10 @@ from rl_core.market.splits import split_bars
 from rl_core.steps.bars import BARS
 from rl_core.steps.context import Task
 from rl_core.steps.reading import read_market
+from rl_core.steps.walk_forward.figures import FoldFigures, WalkForwardReport
 from rl_core.steps.walk_forward.fold import ACCOUNT, FIGURES, run_fold
 from rl_core.steps.walk_forward.folds import Fold, make_folds, paths_of
 from rl_core.steps.walk_forward.report import (
-    FoldFigures,
-    WalkForwardReport,
     markdown,
     over_seeds,
     plot,

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rl_core.base.errors import TollgateError
+from rl_core.judging.figures import ForecastSkill, SkillReport
 from rl_core.judging.settings import SKILL_CHECKS, GateConfig, SkillConfig
-from rl_core.judging.skill.forecast import ForecastSkill, best_of
-from rl_core.judging.skill.tier import SkillEvidence, SkillReport, judge_skill
+from rl_core.judging.skill.forecast import best_of
+from rl_core.judging.skill.tier import SkillEvidence, judge_skill
 from rl_core.lab.trials.known_truths import KINDS, Rate, evidence_of, measure_levels, try_kind
 
 KIND = {kind.name: kind for kind in KINDS}

@@ -12,7 +12,7 @@ from rl_core.lab.markets.spot import simulate_bars
 from rl_core.steps.bars import BARS as BARS_STEP
 from rl_core.steps.context import DeskContext
 from rl_core.steps.runner import build, verdicts
-from rl_core.steps.walk_forward.report import WalkForwardReport
+from rl_core.steps.walk_forward.figures import WalkForwardReport
 from rl_core.steps.walk_forward.step import WALK_FORWARD
 from rl_core.steps.walk_forward.step import read_report as report_of
 from tests.chain import OPTIONS, heard
