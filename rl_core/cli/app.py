@@ -1,5 +1,6 @@
 """The commands. Library modules are imported inside them, so that `--help` answers at once."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ app.command()(gate_trial)
 def run() -> None:
     """Run the command line: a user's mistake is one line on standard error and exit code 2."""
     logs.configure()
+    if not sys.stdout.isatty():  # help that is piped is not cut to a narrow terminal's width
+        os.environ.setdefault("TERMINAL_WIDTH", "120")
     try:
         app()
     except (TollgateError, OSError) as error:

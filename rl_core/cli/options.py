@@ -132,17 +132,17 @@ def _help(field: FieldInfo) -> str:
     if get_origin(kind) is not Literal and (bounds := _bounds(field)):
         parts.append(bounds)
     text = "; ".join(part for part in parts if part)
-    return f"{text[:1].upper()}{text[1:]}." if text else "See the desk's settings."
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _bounds(field: FieldInfo) -> str:
     metadata = [*field.metadata, *_nested(field.annotation)]
-    signs = {Ge: ">=", Gt: ">", Le: "<=", Lt: "<"}
+    words = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
     limits = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
     said = [
-        f"{sign} {getattr(each, limits[kind]):g}"
+        f"{word} {getattr(each, limits[kind]):g}"
         for each in metadata
-        for kind, sign in signs.items()
+        for kind, word in words.items()
         if isinstance(each, kind) and abs(float(getattr(each, limits[kind]))) < 1e6
     ]
     return ", ".join(dict.fromkeys(said))

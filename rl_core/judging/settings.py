@@ -155,7 +155,11 @@ class WalkForwardConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scheme: Literal["expanding", "rolling", "combinatorial"] = "expanding"
+    scheme: Literal["expanding", "rolling", "combinatorial"] = Field(
+        default="expanding",
+        description="train on all bars before a fold, on the last ones, or leave groups out in "
+        "every combination",
+    )
     train: str = Field(
         default="365d", description="before the first fold; of every fold if rolling"
     )
@@ -167,7 +171,9 @@ class WalkForwardConfig(BaseModel):
     embargo: str = Field(default="24h", description="kept free at each border besides the purge")
     groups: int = Field(default=6, ge=3, le=12, description="of combinatorial folds")
     test_groups: int = Field(default=2, ge=1, description="that each combinatorial fold leaves out")
-    seeds: tuple[int, ...] = Field(default=(42, 123, 456), min_length=1)
+    seeds: tuple[int, ...] = Field(
+        default=(42, 123, 456), min_length=1, description="each fold is trained with each"
+    )
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "WalkForwardConfig":

@@ -24,19 +24,21 @@ class CloningConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 256
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: float = Field(default=1e-4, ge=0)
+    epochs: PositiveInt = Field(default=20, description="at most; it stops early by itself")
+    batch_size: PositiveInt = Field(default=256, description="rows of a minibatch")
+    learning_rate: PositiveFloat = Field(default=1e-3, description="of AdamW")
+    weight_decay: float = Field(default=1e-4, ge=0, description="of AdamW")
     action_weight: float = Field(default=1.0, ge=0, description="alpha")
     strength_weight: float = Field(default=1.0, ge=0, description="beta")
     return_weight: float = Field(default=0.1, ge=0, description="of each return head's loss")
     risk_weight: float = Field(default=0.1, ge=0, description="of the risk head's, if there is one")
-    huber_delta: PositiveFloat = 1.0
+    huber_delta: PositiveFloat = Field(default=1.0, description="of the return heads' loss")
     class_balance: Literal["none", "weighted", "sampler", "focal"] = Field(
         default="none", description="what is done about actions that are rare"
     )
-    focal_gamma: float = Field(default=2.0, ge=0)
+    focal_gamma: float = Field(
+        default=2.0, ge=0, description="how little easy rows count with class_balance focal"
+    )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="so that the clone is never so sure it cannot explore"
     )
@@ -44,7 +46,7 @@ class CloningConfig(BaseModel):
     sequence_bars: PositiveInt = Field(
         default=32, description="consecutive bars that a recurrent network learns at a time"
     )
-    gradient_clip: PositiveFloat = 1.0
+    gradient_clip: PositiveFloat = Field(default=1.0, description="largest norm of the gradient")
     max_skipped_updates: PositiveInt = Field(default=10, description="in a row, before it aborts")
     patience_epochs: PositiveInt = Field(default=5, description="without a better validation loss")
     seeds: tuple[int, ...] = Field(
@@ -72,15 +74,15 @@ class PPOConfig(BaseModel):
     mode: Literal["full", "incremental"] = Field(
         default="full", description="start from the clone, or from the champion"
     )
-    num_envs: PositiveInt = 1024
+    num_envs: PositiveInt = Field(default=1024, description="accounts that trade at once")
     rollout_steps: PositiveInt = Field(default=128, description="bars; an episode is one rollout")
     iterations: PositiveInt = Field(default=12, description="rollouts that the policy learns from")
     episodes: PositiveInt | None = Field(default=None, description="windows; beats iterations")
     timesteps: PositiveInt | None = Field(
         default=None, description="environment steps, warm-up included; beats episodes"
     )
-    epochs: PositiveInt = 4
-    num_minibatches: PositiveInt = 8
+    epochs: PositiveInt = Field(default=4, description="passes over each rollout")
+    num_minibatches: PositiveInt = Field(default=8, description="updates of an epoch")
     chunk_steps: PositiveInt = Field(
         default=16, description="bars through which a recurrent network is trained at a time"
     )
@@ -88,13 +90,17 @@ class PPOConfig(BaseModel):
     critic_warmup_iterations: int = Field(
         default=2, ge=0, description="rollouts of the clone on which only the value head learns"
     )
-    actor_learning_rate: PositiveFloat = 3e-4
-    critic_learning_rate: PositiveFloat = 9e-4
+    actor_learning_rate: PositiveFloat = Field(
+        default=3e-4, description="of encoder, policy and return heads"
+    )
+    critic_learning_rate: PositiveFloat = Field(default=9e-4, description="of the value head")
     lr_annealing: bool = Field(default=False, description="linear, both optimisers alike")
     final_learning_rate: PositiveFloat = Field(default=1e-4, description="of the actor, annealed")
     discount: float = Field(default=0.99, gt=0, le=1, description="per bar")
-    gae_lambda: float = Field(default=0.95, ge=0, le=1)
-    clip: float = Field(default=0.2, gt=0, lt=1)
+    gae_lambda: float = Field(
+        default=0.95, ge=0, le=1, description="0: little variance, 1: no bias"
+    )
+    clip: float = Field(default=0.2, gt=0, lt=1, description="of the probability ratio, PPO's own")
     value_clip: PositiveFloat | None = Field(default=None, description="in units of value")
     target_kl: PositiveFloat | None = Field(
         default=None, description="an epoch beyond 1.5 times this is the rollout's last"
@@ -102,8 +108,8 @@ class PPOConfig(BaseModel):
     clone_kl_coefficient: float = Field(
         default=0.0, ge=0, description="of KL(clone || policy); anneals to 0 over the training"
     )
-    entropy_coefficient: float = Field(default=0.01, ge=0)
-    value_coefficient: float = Field(default=0.5, ge=0)
+    entropy_coefficient: float = Field(default=0.01, ge=0, description="bonus for exploring")
+    value_coefficient: float = Field(default=0.5, ge=0, description="weight of the value loss")
     auxiliary_losses: bool = Field(default=True, description="train the return heads")
     auxiliary_coefficients: dict[str, FiniteFloat] = Field(
         default_factory=dict, description="per horizon; 0.01 where left out"
@@ -114,8 +120,8 @@ class PPOConfig(BaseModel):
     train_heads_only: bool = Field(
         default=False, description="the return heads alone, everything else as it was"
     )
-    huber_delta: PositiveFloat = 1.0
-    gradient_clip: PositiveFloat = 0.5
+    huber_delta: PositiveFloat = Field(default=1.0, description="of the return heads' loss")
+    gradient_clip: PositiveFloat = Field(default=0.5, description="largest norm of the gradient")
     auxiliary_gradient_clip: PositiveFloat = Field(default=0.1, description="of the return heads")
     max_skipped_updates: PositiveInt = Field(default=10, description="in a row, before it aborts")
     evaluate_every: PositiveInt = Field(default=3, description="iterations between validations")
@@ -123,7 +129,7 @@ class PPOConfig(BaseModel):
     summary_every: PositiveInt = Field(default=10, description="iterations between trade summaries")
     amp: bool = Field(default=False, description="bfloat16, or float16 where there is none")
     compile: bool = Field(default=False, description="fuse rollout and loss with torch.compile")
-    seed: int = Field(default=42, ge=0, le=LARGEST_SEED)
+    seed: int = Field(default=42, ge=0, le=LARGEST_SEED, description="of rollouts and minibatches")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "PPOConfig":
@@ -195,9 +201,11 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden_dim: int = Field(default=128, ge=1)
-    encoder_layers: int = Field(default=2, ge=1)
-    gru_layers: int = Field(default=0, ge=0)
+    hidden_dim: int = Field(default=128, ge=1, description="width of the encoder")
+    encoder_layers: int = Field(default=2, ge=1, description="layers of the encoder")
+    gru_layers: int = Field(
+        default=0, ge=0, description="GRU layers after the encoder; 0: no memory"
+    )
     head_dim: int = Field(
         default=64, ge=0, description="width of the policy and value heads; 0: they are linear"
     )

@@ -129,6 +129,7 @@ def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
     except (
         pd.errors.EmptyDataError,
         pd.errors.ParserError,
+        csv.Error,
         pa.ArrowException,
         UnicodeDecodeError,
         OSError,
@@ -222,7 +223,12 @@ def parse_timestamps(column: pd.Series, config: SourceConfig, rows: Rows) -> pd.
     try:
         parsed = pd.to_datetime(column, format=expected, errors="coerce")
     except ValueError:  # several offsets from UTC, or a format that is none
-        parsed = pd.to_datetime(column, format=expected, errors="coerce", utc=True)
+        try:
+            parsed = pd.to_datetime(column, format=expected, errors="coerce", utc=True)
+        except ValueError as error:
+            raise TollgateError(
+                f"bars.timestamp_format must be one that strptime reads, was {expected}: {error}"
+            ) from None
     bad = np.flatnonzero(parsed.isna())
     if len(bad):
         raise TollgateError(

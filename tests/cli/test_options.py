@@ -61,7 +61,8 @@ def test_every_setting_has_an_option_and_says_what_it_is(section: tuple[str, Any
     }
     for path, parameter in made.items():
         (option,) = parameter.annotation.__metadata__
-        assert option.help, path
+        assert model.model_fields[path.split(".")[1]].description, path
+        assert option.help.endswith(".")
         flag = ALIASES.get(path, "--" + path.split(".")[1].replace("_", "-"))
         assert option.default.split("/")[0] == flag
 
@@ -69,7 +70,7 @@ def test_every_setting_has_an_option_and_says_what_it_is(section: tuple[str, Any
 def test_bounds_stand_in_the_help() -> None:
     made = options.parameters_of({"ppo": PPOConfig})
     help_ = made["ppo.gae_lambda"].annotation.__metadata__[0].help
-    assert re.search(r">= 0, <= 1", help_)
+    assert re.search(r"at least 0, at most 1", help_)
 
 
 def test_no_two_options_of_a_command_have_one_name() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import sqlite3
 import subprocess
 import sys
@@ -211,3 +212,78 @@ def test_killing_a_run_leaves_no_training_behind_and_nothing_half_written(tmp_pa
         run.wait()
     assert wait_until(lambda: not trainings(tmp_path), 10)
     assert "ppo_policy" not in factory.built()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a terminal of its own")
+def test_ctrl_c_in_a_terminal_saves_the_training(tmp_path: Path) -> None:
+    """On a real pty: the terminal signals the whole group, and the launcher stops its child too."""
+    factory = Factory(tmp_path)
+    desk = factory.folder / "desks" / "mine.yaml"
+    settings = yaml.safe_load(desk.read_text())
+    settings["ppo"]["iterations"] = 100_000
+    desk.write_text(yaml.safe_dump(settings))
+    for step in ("bars", "backtest_history", "offline_dataset", "regime_dataset", "bc_policy"):
+        words = ("bc",) if step == "bc_policy" else ("build", step)
+        subprocess.run(
+            [sys.executable, "-m", "rl_core.cli", *words, "--desk", "mine"],
+            env=factory.environment, cwd=ROOT, check=True, capture_output=True,
+        )  # fmt: skip
+    run, terminal = pty.fork()
+    if run == 0:
+        os.chdir(ROOT)
+        os.execve(sys.executable, command("mine/ppo_policy"), factory.environment)
+    seen = b""
+    try:
+        deadline = time.monotonic() + 120
+        while b"ppo: iteration 2/" not in seen and time.monotonic() < deadline:
+            seen += os.read(terminal, 65536)
+        os.write(terminal, b"\x03")  # Ctrl-C, as a person types it
+        while True:
+            try:
+                if not (more := os.read(terminal, 65536)):
+                    break
+            except OSError:  # the other end is closed
+                break
+            seen += more
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(run, 0)
+    assert os.waitstatus_to_exitcode(status) != 0
+    saved = list((factory.folder / "data" / "training" / "mine").glob("*/model_interrupted_*"))
+    assert len(saved) == 1, seen.decode()[-2000:]
+    assert wait_until(lambda: not trainings(tmp_path), 10)
+    resumed = subprocess.run(
+        [sys.executable, "-m", "rl_core.cli", "ppo", "--desk", "mine", "--resume",
+         "--iterations", "12"],
+        env=factory.environment, cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert f"resuming from {saved[0].name}" in resumed.stderr
+
+
+def test_a_broken_desk_takes_no_other_with_it_and_is_named_in_the_ui(tmp_path: Path) -> None:
+    factory = Factory(tmp_path)
+    for name, wrong in (("typo", "ppo: {itertions: 3}"), ("cron", "retrain: {cron: '9 9'}")):
+        text = f"bars: {{path: a.csv, symbol: X}}\n{wrong}\n"
+        (factory.folder / "desks" / f"{name}.yaml").write_text(text)
+    script = (
+        "from pipeline.definitions import defs; import dagster as dg\n"
+        "graph = defs.resolve_asset_graph()\n"
+        "for name in ('typo', 'cron'):\n"
+        "    node = graph.get(dg.AssetKey([name, 'settings_are_broken']))\n"
+        "    print(node.group_name, node.is_materializable, node.description.split()[-1])\n"
+        "print(graph.has(dg.AssetKey(['mine', 'deployed_model'])))\n"
+        "print([s.name for s in defs.schedules])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], env=factory.environment, cwd=ROOT,
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("broken_desks False")
+    assert lines[2] == "True"
+    assert "retrain_mine_schedule" in lines[3]
+    validated = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "pipeline.definitions"],
+        env=factory.environment, cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert validated.returncode == 0, validated.stderr
