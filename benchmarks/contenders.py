@@ -106,8 +106,9 @@ def portfolio_environment() -> Environment[Any]:
 
 def desk_environment(name: str) -> Environment[Any]:
     """A desk's training environment on as many of its bars as the peers' market has."""
-    kind = kind_of(load_desk(name))
-    prepared = kind.prepare(read_source(kind.desk).checked(), None, None)
+    desk = load_desk(name)
+    kind = kind_of(desk)
+    prepared = kind.prepare(read_source(desk).checked(), None, None)
     kept = np.arange(prepared.first_bar, min(len(prepared.bars), market.BARS))
     return kind.training_environment(prepared, kept, market.WINDOW, CPU)
 
@@ -139,7 +140,8 @@ def environment_alone(
         ended = result.terminated | result.truncated
         after = env.auto_reset(ended, result.state, fresh)
         seen = env.observe(after)
-        return after, torch.cat([env.features[seen.row], seen.private], dim=-1), result.reward
+        rows = torch.cat([env.features[seen.bar], seen.account_features], dim=-1)
+        return after, rows, result.reward
 
     run = compiled(advance, CPU, enabled=fused)
     seconds: list[float] = []

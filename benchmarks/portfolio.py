@@ -22,10 +22,12 @@ import typer
 from rl_core.cli.show import table
 from rl_core.desk import PortfolioDesk
 from rl_core.market.sessions import session_days
-from rl_core.steps.backtest_history import build_backtest_history
-from rl_core.steps.bars import build_bars
-from rl_core.steps.context import Workplace
-from rl_core.steps.offline_dataset import build_offline_dataset
+from rl_core.steps.backtest_history import HISTORY
+from rl_core.steps.bars import BARS
+from rl_core.steps.context import DeskContext
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.reading import read_bars
+from rl_core.steps.runner import build
 
 STOCKS = (50, 100, 200, 500)
 YEARS = (10, 20, 30)
@@ -64,16 +66,19 @@ def measure_here(stocks: int, years: int) -> dict[str, float]:
                 "splits": {"purge": "5d"},
             }
         )
-        work = Workplace.open(desk, folder)
+        context = DeskContext.open(desk, folder)
         seconds: dict[str, float] = {}
-        for link, build in (
-            ("bars", lambda: build_bars(work)),
-            ("features", lambda: work.kind.prepare(work.read_bars(), None, None)),
-            ("backtest_history", lambda: build_backtest_history(work)),
-            ("offline_dataset", lambda: build_offline_dataset(work)),
+        for link, run in (
+            ("bars", lambda: build(context, BARS)),
+            (
+                "features",
+                lambda: context.kind.prepare(read_bars(context.open_artifact(BARS)), None, None),
+            ),
+            ("backtest_history", lambda: build(context, HISTORY)),
+            ("offline_dataset", lambda: build(context, OFFLINE_DATASET)),
         ):
             started = time.perf_counter()
-            build()
+            run()
             seconds[link] = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {**seconds, "peak_gib": peak}
