@@ -2,7 +2,7 @@
 
 Dagster's assets, their dependencies and checks, `tollgate build`, the runner, staleness, lineage
 and the table in docs/chain.md derive from these declarations. A new link is one `Step`, entered in
-`rl_core/steps/__init__.py`.
+`rl_core/steps/chain.py`.
 """
 
 from __future__ import annotations

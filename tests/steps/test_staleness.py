@@ -1,6 +1,8 @@
 """What makes an artefact stale, and what does not."""
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from rl_core.kinds.settings import DeskConfig
 from rl_core.steps.bars import BARS
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.chain import STEPS
-from rl_core.steps.context import DeskContext
+from rl_core.steps.context import DeskContext, Task
 from rl_core.steps.deployed_model.deploy import settings_used
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
@@ -208,3 +210,32 @@ def test_steps_are_declared_in_the_order_of_the_chain() -> None:
         assert all(names.index(need.name) < names.index(step.name) for need in step.needs)
         assert len({check.name for check in step.checks}) == len(step.checks)
         assert all(check.guards.endswith(".") for check in step.checks)
+
+
+def test_a_step_reads_no_section_that_it_does_not_declare(
+    own: DeskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an edit would go unnoticed: every access to a section is recorded while it builds."""
+    read: set[str] = set()
+    plain = DeskConfig.__getattribute__
+
+    def recording(self: DeskConfig, name: str) -> Any:
+        if name in type(self).model_fields:
+            read.add(name)
+        return plain(self, name)
+
+    def recorded(call: Callable[[], object]) -> set[str]:
+        read.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(DeskConfig, "__getattribute__", recording)
+            call()
+        return set(read)
+
+    for step in SEALED:
+        declared = {section.split(".")[0] for section in step.reads} | {"name"}
+        inputs = own.inputs_of(step)
+        with own.artifacts.draft(step.name) as draft:
+            task = Task(own, step, inputs, draft.directory, OPTIONS, {})
+            assert recorded(partial(step.build, task)) <= declared, step.name
+        judging = recorded(partial(step.judge, own, own.open_artifact(step)))
+        assert judging <= declared | {s.split(".")[0] for s in step.judged_by}, step.name
