@@ -69,5 +69,5 @@ def step_checks(desk: DeskConfig, step: Step[Any]) -> dg.AssetChecksDefinition:
 
 
 def asset_key(desk: DeskConfig, step: Step[Any]) -> dg.AssetKey:
-    """Key of a step's asset."""
+    """The key of an asset: desk, then step."""
     return dg.AssetKey([desk.name, step.name])

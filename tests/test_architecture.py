@@ -1,6 +1,7 @@
 """What the house promises of itself: how much a module leans on, and what is light to load."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,31 @@ def test_reading_every_desk_takes_less_than_sixty_megabytes() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert int(result.stdout) < 60_000
+
+
+FEWEST_WORDS = 6
+
+
+def test_no_docstring_is_a_filler() -> None:
+    """What implements a protocol says `@override` instead of a word or two."""
+    fillers = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for folder in ("rl_core", "pipeline")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and len((ast.get_docstring(node) or "x " * FEWEST_WORDS).split()) < FEWEST_WORDS
+    ]
+    assert fillers == []
+
+
+def test_every_path_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_*]+/)+[\w.*]*)`", text)) - {"data/"}
+    assert len(named) > 60
+    missing = [
+        name
+        for name in sorted(named)
+        if not any([*ROOT.glob(name.rstrip("/")), *(ROOT / "rl_core").glob(name.rstrip("/"))])
+    ]
+    assert missing == []

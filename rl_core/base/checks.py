@@ -20,7 +20,7 @@ class Check(BaseModel):
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The outcome in words: pass, FAIL, or not enough evidence."""
         return "pass" if self.passed else "not enough evidence" if self.is_undecided else "FAIL"
 
 

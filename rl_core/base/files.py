@@ -21,7 +21,7 @@ TEMPORARY = ".*.*.tmp"  # .<name>.<process>.tmp, as `write_atomically` calls wha
 
 
 def sha256_bytes(raw: bytes) -> str:
-    """SHA-256 of bytes, hex."""
+    """SHA-256 of some bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(raw).hexdigest()
 
 

@@ -22,7 +22,7 @@ class PeopleFormatter(logging.Formatter):
     """The message alone; a warning says that it is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """The record as one line of text."""
         message = super().format(record)
         if record.levelno < logging.WARNING:
             return message
@@ -34,7 +34,7 @@ class PeopleFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Writes each log record as one JSON object on a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Time in UTC, level, logger, message, and the exception if there is one."""

@@ -31,7 +31,7 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Generator[StopRequest]:
-    """Listen for the block."""
+    """Listen for SIGINT and SIGTERM while the block runs."""
     request = StopRequest()
     before = {signum: signal.signal(signum, request.receive) for signum in SIGNALS}
     try:

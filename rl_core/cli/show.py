@@ -25,7 +25,7 @@ AS_PERCENT = {
 
 
 def table(title: str, columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
-    """A table with a title."""
+    """Print a table with a title above it."""
     grid = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for position, column in enumerate(columns):
         grid.add_column(column, overflow="fold", no_wrap=position == 0)
@@ -48,7 +48,7 @@ def text(value: Any) -> str:
 
 
 def rows(lines: Sequence[Mapping[str, Any]]) -> None:
-    """A list of records."""
+    """Print a list of records as a table."""
     if not lines:
         console.print("none")
         return
@@ -56,7 +56,7 @@ def rows(lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def settings(values: Mapping[str, Any]) -> None:
-    """Nested settings as dotted names."""
+    """Print nested settings, one dotted name a line."""
     table("", ["name", "value"], list(_dotted(values)))
 
 
@@ -71,7 +71,7 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, 
 
 
 def markdown(text_: str) -> None:
-    """A report, its tables drawn."""
+    """Print a Markdown report with its tables drawn."""
     console.print(Markdown(text_))
 
 
@@ -86,7 +86,7 @@ def quality(report: Mapping[str, Any]) -> None:
 
 
 def backtest(result: Mapping[str, Any]) -> None:
-    """Performance beside buy and hold."""
+    """Print the performance of a backtest beside its benchmarks."""
     accounts(
         f"{result['desk']} on {result['market']}: {result['decisions']:,} decisions, "
         f"{result['start'][:16]} to {result['end'][:16]}, all costs paid",
@@ -119,7 +119,7 @@ def accounts(title: str, performance: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def artifact_record(opened: Opened[Any]) -> dict[str, Any]:
-    """A sealed artefact as JSON."""
+    """What a sealed artefact says of itself, as a JSON value."""
     seal = opened.seal
     return {
         "desk": seal.desk,
@@ -135,7 +135,7 @@ def artifact_record(opened: Opened[Any]) -> dict[str, Any]:
 
 
 def artifact(sealed: Mapping[str, Any]) -> None:
-    """A sealed artefact."""
+    """Print the identity, settings and figures of an artefact."""
     table(
         f"{sealed['name']} of {sealed['desk']}",
         ["what", "value"],
@@ -159,7 +159,7 @@ def dataset_sample(context: DeskContext, opened: Opened[Any]) -> None:
 
 
 def checks(results: Sequence[Mapping[str, Any]], title: str = "checks") -> None:
-    """Checks with their verdicts."""
+    """Print checks with their verdicts and details."""
     lines = [
         [
             r["name"],
@@ -173,7 +173,7 @@ def checks(results: Sequence[Mapping[str, Any]], title: str = "checks") -> None:
 
 
 def gate(report: Mapping[str, Any]) -> None:
-    """The gate's verdict."""
+    """Print the gate's verdict, check by check."""
     checks(report["checks"], "safety: may it be served?")
     if report["skill"] is not None:
         trials = report["skill"]["trials"]
@@ -250,7 +250,7 @@ VERSION_COLUMNS = (
 
 
 def version_row(version: Version) -> dict[str, Any]:
-    """A version in one line."""
+    """A version of a model as one line of a table."""
     m = version.manifest
     return {
         "version": m.version,
@@ -264,7 +264,7 @@ def version_row(version: Version) -> dict[str, Any]:
 
 
 def prediction(answer: Mapping[str, Any]) -> None:
-    """One decision."""
+    """Print one decision with its probabilities and predicted returns."""
     lines = [line for line in _dotted(answer) if line[0] != "reasons"]
     market = f"{answer['symbol']}{' (SIMULATED)' if answer['is_simulated'] else ''}"
     table(

@@ -139,6 +139,6 @@ def walk_forward(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Enter the commands."""
+    """Add the commands of the learners to an application."""
     for command in (bc, ppo, walk_forward):
         app.command()(command)

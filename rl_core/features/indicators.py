@@ -19,7 +19,7 @@ MOMENTUM_WINDOW_BARS = 20
 
 @dataclass(frozen=True)
 class Indicators:
-    """Indicator columns, each (B,) float64."""
+    """The indicators of a market, each a float64 column of shape (B,)."""
 
     simple_return: Array  # close / previous close - 1
     rsi: Array  # RSI(14) / 100, 0..1

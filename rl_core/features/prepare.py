@@ -39,7 +39,9 @@ class PreparedMarket:
     features: NDArray[np.float32]  # (B, F), NaN in the warm-up
     first_bar: int  # first with complete features
     impact_scale: NDArray[np.float64]  # (B,)
-    horizon_ns: NDArray[np.int64]  # (B,) time as horizons and the purge count it
+    # (B,) clock of label horizons and purging, ns: timestamps, or session number x 1 day on desks
+    # with daily bars
+    horizon_ns: NDArray[np.int64]
 
     @property
     def session_clock(self) -> SessionClock:

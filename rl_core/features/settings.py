@@ -9,7 +9,7 @@ RegimeFilterMode = Literal["all", "high_volatility", "trending", "ranging"]
 
 
 class RegimeConfig(BaseModel):
-    """How the thresholds are fitted."""
+    """How the thresholds between volatility regimes are fitted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class RegimeConfig(BaseModel):
 
 
 class SentimentConfig(BaseModel):
-    """An optional source of sentiment."""
+    """An optional source of news and macro sentiment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -17,7 +17,7 @@ PAST_RETURNS = 20
 
 
 class Feature(NamedTuple):
-    """One column of the state."""
+    """One column of the state that a policy sees."""
 
     name: str
     low: float
@@ -64,17 +64,17 @@ class StateTable:
 
     @property
     def market_names(self) -> tuple[str, ...]:
-        """Columns that all accounts share."""
+        """Names of the columns that all accounts share."""
         return tuple(feature.name for feature in self.market)
 
     @property
     def account_names(self) -> tuple[str, ...]:
-        """Columns of an account's own."""
+        """Names of the columns that describe the account itself."""
         return tuple(feature.name for feature in self.account)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every column, in order."""
+        """Names of all columns, market features first."""
         return self.market_names + self.account_names
 
 

@@ -101,7 +101,7 @@ class SkillReport(BaseModel):
 
     @property
     def is_skilled(self) -> bool:
-        """Did it pass?"""
+        """True if the skill tier was passed."""
         return self.verdict == "skilled"
 
     def with_checks(self, checks: list[Check]) -> "SkillReport":

@@ -46,5 +46,5 @@ class GateReport(BaseModel):
 
     @property
     def all_checks(self) -> list[Check]:
-        """Of both tiers."""
+        """The checks of both tiers, safety first."""
         return [*self.checks, *([] if self.skill is None else self.skill.checks)]

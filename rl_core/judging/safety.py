@@ -41,7 +41,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class HeadTraining:
-    """Whether the return heads learned."""
+    """Evidence of whether the return heads were trained."""
 
     movement: Mapping[str, float]  # horizon -> distance from initialisation / its length
     gradient_share: float  # of the trunk's gradient that comes from the return heads, 0..1
@@ -60,7 +60,7 @@ class CloneAgreement:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gate looks at."""
+    """The arrays that the safety tier judges."""
 
     horizons: tuple[str, ...]
     predictions: Array | None  # (S, H) fractions before clipping; None if the heads are untrained

@@ -50,7 +50,7 @@ DEFAULT_SEVERITY: Mapping[str, Severity] = {"inference_is_fast": "warn"}  # the 
 
 
 class SkillConfig(BaseModel):
-    """Thresholds between shadow and champion."""
+    """The thresholds that separate a champion from a shadow."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -50,7 +50,7 @@ def threshold_rule(
 
 
 class DeskKind(Protocol):
-    """One kind of desk."""
+    """What the chain asks of one kind of desk."""
 
     def prepare(
         self,
@@ -92,7 +92,7 @@ class DeskKind(Protocol):
 
     @property
     def state(self) -> StateTable:
-        """What it sees."""
+        """Names, ranges and order of the features that a policy sees."""
         ...
 
     @property
@@ -141,13 +141,17 @@ class DeskKind(Protocol):
         ...
 
     def memory_dimensions(self, stocks: int) -> dict[str, int]:
-        """What a training's memory holds for each of several stocks: fields of `ProblemSize`."""
+        """Extra dimensions for memory sizing: {stocks, portfolios}; empty for one instrument."""
         ...
 
     def independent_spans(
         self, market: PreparedMarket, span: tuple[int, int]
     ) -> Sequence[tuple[int, int]]:
-        """First and last bars of the stretches in which accounts hardly depend on earlier ones."""
+        """Split `span` into (first, last) sub-spans that can be evaluated in parallel.
+
+        Each is walked with a fresh account: sessions that end flat, for example; one span if
+        positions can stay open.
+        """
         ...
 
     def account_state(

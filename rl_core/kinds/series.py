@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import pandas as pd
+from typing_extensions import override
 
 from rl_core.features.prepare import PreparationConfig, PreparedMarket, prepare_market
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.kinds.base import threshold_rule
+from rl_core.kinds.base import DeskKind, threshold_rule
 from rl_core.kinds.settings import SeriesDesk
 from rl_core.market.bars import nanoseconds
 from rl_core.market.rolls import CONTRACT
@@ -15,33 +16,34 @@ from rl_core.trading.accounts import ACTIONS
 
 
 @dataclass(frozen=True)
-class SeriesKind:
+class SeriesKind(DeskKind):
     """The first half of a `DeskKind`."""
 
     desk: SeriesDesk
 
     @property
+    @override
     def actions(self) -> tuple[str, ...]:
-        """HOLD, BUY and SELL."""
         return ACTIONS
 
     @property
+    @override
     def price_name(self) -> str:
-        """Of the instrument."""
         return "close"
 
     @property
+    @override
     def has_strength(self) -> bool:
         """How much of the account an order moves."""
         return True
 
+    @override
     def memory_dimensions(self, stocks: int) -> dict[str, int]:
-        """There is one instrument only."""
         return {}
 
     @property
+    @override
     def mean_bar_ns(self) -> int:
-        """The length of a bar."""
         return self.desk.bars.interval_ns
 
     @property
@@ -55,16 +57,16 @@ class SeriesKind:
             sessions=self.desk.bars.sessions,
         )
 
+    @override
     def prepare(
         self,
         bars: pd.DataFrame,
         sentiment: pd.DataFrame | None,
         thresholds: RegimeThresholds | None,
     ) -> PreparedMarket:
-        """All that is known per bar."""
         known = threshold_rule(self.desk, nanoseconds(bars["timestamp"]), thresholds)
         return prepare_market(bars, sentiment, self.preparation, known)
 
+    @override
     def prices_sql(self, bars: pd.DataFrame) -> str:
-        """The closes themselves."""
         return series_prices(has_contracts=CONTRACT in bars)

@@ -69,7 +69,7 @@ Owner = Annotated[
 
 
 class CashConfig(BaseModel):
-    """What an account begins with."""
+    """How much cash an account opens with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,7 +77,7 @@ class CashConfig(BaseModel):
 
 
 class DeskConfig(BaseModel, ABC):
-    """What every desk has."""
+    """The settings that every kind of desk has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,7 +125,7 @@ class DeskConfig(BaseModel, ABC):
     @property
     @abstractmethod
     def initial_cash(self) -> float:
-        """Of an account, account currency."""
+        """Cash that an account opens with, account currency."""
 
     def resolved(self) -> dict[str, Any]:
         """Every setting, defaults included, as JSON."""

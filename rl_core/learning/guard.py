@@ -16,7 +16,7 @@ STEPS_BEFORE_GROWTH = 2000
 
 
 class Part(NamedTuple):
-    """Parameters that are clipped together."""
+    """A group of parameters whose gradients are clipped together."""
 
     parameters: Sequence[nn.Parameter]
     max_norm: float
@@ -110,7 +110,7 @@ class StepGuard:
 
     @property
     def skipped(self) -> int:
-        """Steps that were not taken."""
+        """How many optimiser steps were not taken, by cause."""
         return int(self.state["skipped"])
 
     def skipped_by_cause(self) -> dict[str, int]:

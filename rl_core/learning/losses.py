@@ -66,8 +66,8 @@ def masked_huber_loss(
         prediction: (M, H) in standardised units.
         target: (M, H) in the same units; NaN is unknown.
         delta: where the loss turns from square to linear.
-        average: of the count of known targets over the processes that share a batch, so that the
-            mean of their gradients is that of the joined batch.
+        average: all-reduce mean of the number of valid targets, so that DDP's averaged gradient
+            equals that of the concatenated batch.
 
     The unknown is replaced before it is masked: 0 x NaN is NaN in the backward pass too.
     """

@@ -67,7 +67,7 @@ class CloningConfig(BaseModel):
 
 
 class PPOConfig(BaseModel):
-    """PPO fine-tuning of the clone."""
+    """How PPO fine-tunes the cloned policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -197,7 +197,7 @@ class PPOConfig(BaseModel):
 
 
 class ModelConfig(BaseModel):
-    """Shape of the actor-critic."""
+    """The shape of the actor-critic network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -237,7 +237,7 @@ class WindowConfig(BaseModel):
 
 
 class Verbosity(StrEnum):
-    """How much a training says."""
+    """How much a training says while it runs."""
 
     QUIET = "quiet"  # one line an iteration
     NORMAL = "normal"  # with bars for rollout, policy and critic in a terminal

@@ -25,7 +25,7 @@ FIRST_DAY_NS = -25_567 * NS_PER_DAY  # 1900-01-01, from which draws of slippage 
 
 
 def date_of(ns: Any) -> str:
-    """A day for people."""
+    """A session day as text, YYYY-MM-DD."""
     return str(np.datetime64(int(ns), "ns").astype("datetime64[D]"))
 
 
@@ -40,12 +40,12 @@ class Panel:
 
     @property
     def close(self) -> Array:
-        """(T, S) adjusted."""
+        """(T, S) closes, adjusted for splits and dividends."""
         return self.measures["close"]
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Self:
-        """Spread a frame out."""
+        """Spread a frame of one row a stock and day into a panel."""
         symbols = frame["symbol"].cat.remove_unused_categories()
         session = frame["session"].to_numpy(np.int64)
         is_first = np.concatenate([[True], session[1:] != session[:-1]])

@@ -18,7 +18,7 @@ MAX_UNIT_ERROR = 0.1  # in powers of ten, around a whole one
 
 
 class Gap(BaseModel):
-    """A run of missing bars."""
+    """A run of bars that should be there and are missing."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -30,7 +30,7 @@ class TradingHours:
 
     @property
     def is_always_open(self) -> bool:
-        """No session ever ends."""
+        """True if the market has no sessions, as crypto has none."""
         return bool(self.close_ns[-1] == ALWAYS)
 
     @property

@@ -64,12 +64,12 @@ class SourceConfig(BaseModel):
 
     @property
     def interval_ns(self) -> int:
-        """A bar's length in nanoseconds."""
+        """Length of a bar in nanoseconds."""
         return length_ns(self.interval)
 
 
 class SessionConfig(BaseModel):
-    """Which calendar a market keeps."""
+    """Which exchange calendar a market keeps, and which hours of it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,7 +86,7 @@ class SessionConfig(BaseModel):
 
 
 class QualityConfig(BaseModel):
-    """What counts as suspicious."""
+    """What counts as suspicious in a quality report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -167,7 +167,7 @@ class RandomWalk(BaseModel):
 
 
 class FuturesSimulation(BaseModel):
-    """What is simulated."""
+    """The future that is simulated where a desk has no file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -13,9 +13,9 @@ from rl_core.market.settings import BarSpan, Split, SplitConfig
 def split_bars(ns: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
     """Split of each bar, (B,).
 
-    At each border the rows of the part that is less precious give way, training rows first and test
-    rows never: those before it whose target, as long as the purge, reaches into the next span, and
-    those after it that a target of the span before still covers.
+    Purge and embargo at each boundary. Rows are dropped from the part of earlier priority (train <
+    validation < test): before a boundary those whose label window, as long as the purge, crosses
+    it; after a boundary those that labels of the part before overlap. Test rows are never dropped.
 
     Args:
         ns: (B,) strictly increasing timestamps in nanoseconds.

@@ -134,7 +134,7 @@ def check_unknown(targets: NDArray[np.float64], config: DatasetConfig) -> Check:
 
 
 def check_range(targets: NDArray[np.float64]) -> Check:
-    """Known targets lie within +-100%."""
+    """Whether all known targets lie within +-100%."""
     rows = np.flatnonzero((np.abs(np.nan_to_num(targets, nan=0.0, posinf=np.inf)) > 1).any(axis=1))
     detail = f"beyond +-100% in {describe_rows(rows)}" if len(rows) else "all within +-100%"
     return _check("known_targets_are_within_100_percent", not len(rows), detail, rows=len(rows))

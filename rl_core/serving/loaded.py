@@ -57,7 +57,7 @@ class LoadedModel:
 
     @cached_property
     def kind(self) -> DeskKind:
-        """What the desk's kind knows."""
+        """The `DeskKind` that the model is served with."""
         return kind_of(self.desk)
 
     def prepare(self, bars: pd.DataFrame, sentiment: pd.DataFrame | None) -> PreparedMarket:

@@ -34,7 +34,7 @@ class Opened(Generic[F_co]):
 
     @property
     def seal(self) -> Artifact:
-        """What its seal says."""
+        """What the seal says of the artefact."""
         return self.artifact.seal
 
     @property
@@ -49,7 +49,7 @@ class Opened(Generic[F_co]):
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The folder that the artefact lies in."""
         return self.artifact.path
 
     def read(self, name: str) -> bytes:
@@ -57,11 +57,11 @@ class Opened(Generic[F_co]):
         return self.artifact.read(name)
 
     def read_json(self, name: str) -> Any:
-        """A JSON file's value."""
+        """The value of a JSON file, hashed as read."""
         return self.artifact.read_json(name)
 
     def read_frame(self, name: str) -> pd.DataFrame:
-        """A Parquet file's table."""
+        """The table of a Parquet file, hashed as read."""
         return self.artifact.read_frame(name)
 
 
@@ -104,19 +104,19 @@ class DeskContext:
 
     @cached_property
     def kind(self) -> DeskKind:
-        """What the desk's kind knows."""
+        """The `DeskKind` that the desk is of."""
         from rl_core.kinds.registry import kind_of  # numba and pandas: not every command needs them
 
         return kind_of(self.desk)
 
     @cached_property
     def artifacts(self) -> ArtifactStore:
-        """The desk's lake."""
+        """The store of the desk's artefacts, its lake."""
         return ArtifactStore(self.root, self.desk.name)
 
     @cached_property
     def models(self) -> ModelStore:
-        """The desk's deployed versions."""
+        """The store of the desk's deployed versions."""
         return ModelStore(self.root, self.desk.name)
 
     @cached_property
@@ -199,7 +199,7 @@ class DeskContext:
 
 @dataclass(frozen=True)
 class Task:
-    """One artefact to be built."""
+    """One artefact that a step is asked to build."""
 
     context: DeskContext
     step: Step[Any]
@@ -212,5 +212,5 @@ class Task:
     )  # once the chain stands on it
 
     def input(self, step: Step[F_co]) -> Opened[F_co]:
-        """An input of the task."""
+        """The artefact of a step that the task is to be built from."""
         return self.inputs[step.name]

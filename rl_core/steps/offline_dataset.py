@@ -38,7 +38,7 @@ class DatasetFacts(Facts):
 
 
 def build(task: Task) -> DatasetFacts:
-    """Assemble the dataset."""
+    """Assemble states, decisions and targets, one row a decision."""
     context = task.context
     desk, history = context.desk, task.input(HISTORY)
     thresholds = read_thresholds(history)

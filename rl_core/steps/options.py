@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How one artefact is built."""
+    """How one artefact is built: device, processes, what to say and resume."""
 
     device_name: str = "auto"
     verbosity: Verbosity = Verbosity.NORMAL
@@ -30,14 +30,14 @@ class BuildOptions:
 
     @property
     def device(self) -> torch.device:
-        """The device to compute on."""
+        """The torch device to compute on."""
         from rl_core.learning.hardware.devices import pick_device
 
         return pick_device(self.device_name)
 
     @property
     def processes(self) -> Processes:
-        """The processes that train together."""
+        """The processes that train together, one without torchrun."""
         from rl_core.learning.hardware.distributed import ONE_PROCESS
 
         return self.joined or ONE_PROCESS

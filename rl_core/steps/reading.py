@@ -14,7 +14,7 @@ THRESHOLDS, DATASET = "thresholds.json", "dataset.parquet"
 
 
 def read_bars(bars: Opened[BarsFacts]) -> pd.DataFrame:
-    """The sealed bars."""
+    """The sealed bars as a frame."""
     return bars.read_frame(TABLE)
 
 
@@ -37,7 +37,7 @@ def read_market(
 
 
 def read_dataset(opened: Opened[Any]) -> pd.DataFrame:
-    """`offline_dataset` or `regime_dataset`."""
+    """The table of `offline_dataset` or `regime_dataset`."""
     return opened.read_frame(DATASET)
 
 

@@ -22,7 +22,7 @@ class RegimeFacts(Facts):
 
 
 def build(task: Task) -> RegimeFacts:
-    """Filter the training rows."""
+    """Keep the training rows of one kind of market."""
     context, offline = task.context, task.input(OFFLINE_DATASET)
     dataset, thresholds = read_dataset(offline), read_thresholds(offline)
     filtered = filter_training_rows(dataset, thresholds, context.desk.regime_filter)

@@ -30,7 +30,7 @@ F_co = TypeVar("F_co", bound=Facts, covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Step(Generic[F_co]):
-    """A link of the chain."""
+    """A link of the chain, with all that is derived from it."""
 
     name: str
     about: str  # for the UI: what it holds, then what to know of it
@@ -52,7 +52,7 @@ class Step(Generic[F_co]):
 
     @property
     def shell(self) -> str:
-        """How a person runs it."""
+        """The command with which a person runs it."""
         return f"tollgate {self.command or f'build {self.name}'}"
 
     @property

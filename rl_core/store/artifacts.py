@@ -43,7 +43,7 @@ EARLIER_SEAL = "artifact.json"  # of schema 1
 
 
 class Artifact(BaseModel):
-    """What a seal says."""
+    """The document that seals an artefact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,7 +85,7 @@ class SealedArtifact:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder that the artefact lies in."""
         return self.folder.path
 
     def read(self, name: str) -> bytes:
@@ -93,11 +93,11 @@ class SealedArtifact:
         return self.folder.read(name)
 
     def read_json(self, name: str) -> Any:
-        """A JSON file's value."""
+        """The value of a JSON file, hashed as read."""
         return self.folder.read_json(name)
 
     def read_frame(self, name: str) -> "pd.DataFrame":
-        """A Parquet file's table."""
+        """The table of a Parquet file, hashed as read."""
         import pandas as pd
 
         return pd.read_parquet(io.BytesIO(self.read(name)))
@@ -120,7 +120,7 @@ class Draft:
 
 
 class ArtifactStore:
-    """The artefacts of one desk."""
+    """The artefacts of one desk, by step and identity."""
 
     def __init__(self, root: Path, desk: str) -> None:
         self.desk = desk

@@ -25,7 +25,7 @@ def document_text(body: dict[str, Any]) -> str:
 
 
 def write_document(path: Path, body: dict[str, Any]) -> None:
-    """Replace a document atomically."""
+    """Write or replace a self-hashed document atomically."""
     write_atomically(path, document_text(body).encode())
 
 

@@ -21,7 +21,7 @@ SERVING_SECTIONS = (
 
 
 def unchanged(value: dict[str, Any]) -> dict[str, Any]:
-    """The value as it is."""
+    """The value as it is: nothing to migrate."""
     return value
 
 

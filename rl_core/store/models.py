@@ -97,12 +97,12 @@ class Version:
 
     @property
     def directory(self) -> Path:
-        """Where the version lies."""
+        """The folder that the version lies in."""
         return self.folder.path
 
 
 class ModelStore:
-    """Versions of one desk's model."""
+    """The deployed versions of one desk, and the pointers that serve them."""
 
     def __init__(self, root: Path, desk: str) -> None:
         self.desk = desk

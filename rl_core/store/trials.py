@@ -35,7 +35,7 @@ _EARLIER = re.compile(rf"^[0-9a-f]{{1,{NAME_LENGTH}}}\.json$")  # before entries
 
 
 class Trial(BaseModel):
-    """One training."""
+    """One training, as the ledger keeps it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -62,7 +62,7 @@ class _Entry:
 
 
 class TrialLedger:
-    """The trials of one desk."""
+    """The hash-chained ledger of the trials of one desk."""
 
     def __init__(self, root: Path, desk: str) -> None:
         self.directory = root / "trials" / desk

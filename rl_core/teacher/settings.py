@@ -59,7 +59,7 @@ class RiskConfig(BaseModel):
 
 
 class AnalystWeights(BaseModel):
-    """Weight of each analyst's vote."""
+    """Weight of each analyst's vote in the teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +69,7 @@ class AnalystWeights(BaseModel):
 
 
 class EnsembleConfig(BaseModel):
-    """The teacher."""
+    """The rule-based teacher: its analysts and their vote."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -13,8 +13,8 @@ What happens inside a bar is not known, so the order is fixed here, and it is th
 5. The session or the contract ends: what is open leaves at the close.
 
 A broken rule bars the account from trading to the session's end; one that had to be closed by the
-session's end is barred for the next session. Only a broken drawdown limit begins anew, from the
-equity of the next session's start: whoever goes on then goes on with another account. An entry
+session's end is barred for the next session. After a trailing-drawdown breach the peak is
+reset at the next session open: trading continues as a new funded account. An entry
 holds until one of these; a further order in its direction does nothing, one against it (or of no
 contracts) closes it, and only a later one may enter again.
 """
@@ -50,7 +50,7 @@ class Account(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """The bar after a decision."""
+    """Prices of the bar after a decision."""
 
     open: Number
     high: Number

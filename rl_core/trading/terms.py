@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 
 
 class Rulebook(NamedTuple):
-    """Limits of a funded account."""
+    """Limits of a funded account, account currency."""
 
     initial_cash: float  # USD
     trailing_drawdown: float  # USD below the highest equity at a close

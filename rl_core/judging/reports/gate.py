@@ -28,7 +28,7 @@ def markdown(report: GateReport) -> str:
 
 
 def sections(report: GateReport) -> list[str]:
-    """Everything below the verdict."""
+    """The sections of the report below its verdict."""
     return [
         "## Safety: may it be served?",
         "",

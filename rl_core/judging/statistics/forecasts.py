@@ -22,7 +22,7 @@ class Estimate:
     p_value: float  # one-sided: of a true value of zero or below
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Two-sided, by the normal distribution."""
+        """Two-sided confidence interval by the normal distribution."""
         half = norm.ppf(0.5 + confidence / 2) * self.standard_error
         return self.value - half, self.value + half
 
@@ -97,8 +97,9 @@ def rank_ic(prediction: Array, target: Array, overlap_bars: int) -> RankCorrelat
     autocorrelation and heteroskedasticity is not.
 
     Forecasts made of past returns, which are past targets, correlate with coming ones in a finite
-    sample, because both are measured from their means. By how much follows from the correlation at
-    the shifts around zero: all shifts add up to nothing, so what these lack the others have.
+    sample, because both are measured from their means. This bias is estimated from lags within
+    +-2k, k the overlap: circular cross-correlations sum to zero, so the mean over the remaining
+    lags is minus that sum / N.
 
     Args:
         prediction: (N,).

@@ -87,7 +87,7 @@ def _walk(
 
 @register_jitable
 def _outcome_columns(outcome: Outcome) -> tuple[float, ...]:
-    """The columns of OUTCOMES."""
+    """The walk's outcomes as columns, named as in OUTCOMES."""
     position, exited, broken = outcome.position, outcome.exit, outcome.broken
     entry = 1.0 if position.enters else np.nan
     end = 1.0 if exited.kind > 0 else np.nan

@@ -12,10 +12,17 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.futures.settings import FuturesEnvConfig, FuturesTrading
-from rl_core.learning.envs.core import Observation, Step, StepAccounting, where_ended
+from rl_core.learning.envs.core import (
+    MarketEnvironment,
+    Observation,
+    Step,
+    StepAccounting,
+    where_ended,
+)
 from rl_core.learning.envs.curriculum import Ramp, ramped
 from rl_core.trading.brackets import (
     RULES,
@@ -199,7 +206,7 @@ def account_state(market: FuturesMarket, params: FuturesParams, state: FuturesSt
 
 
 @dataclass(frozen=True, slots=True)
-class FuturesEpisodes:
+class FuturesEpisodes(MarketEnvironment[FuturesState]):
     """The environment of the trainer, and of whoever scores a policy.
 
     Episodes last half to one and a half times `episode_bars` and are only ever cut off between two
@@ -215,46 +222,50 @@ class FuturesEpisodes:
     is_kept: Tensor  # (B,) bool, by the data filter
 
     @property
+    @override
     def features(self) -> Tensor:
-        """(B, F) market features."""
+        """(B, F) float32 market features, which all accounts share."""
         return self.market.features
 
     @property
+    @override
     def reward_terms(self) -> tuple[str, ...]:
         """Profit, bonus for targets, penalty for idling, bonus for exploring."""
         return REWARD_TERMS
 
     @property
+    @override
     def annealed_terms(self) -> tuple[str, ...]:
-        """The bonus for exploring."""
         return ("exploration_bonus",)
 
     @property
+    @override
     def rules(self) -> tuple[str, ...]:
-        """Those of a funded account."""
         return RULES
 
     @property
+    @override
     def truncates_within_rollout(self) -> bool:
-        """Only between rollouts."""
         return False
 
     @property
+    @override
     def spans_rollouts(self) -> bool:
-        """An episode outlasts many rollouts."""
         return True
 
     @property
+    @override
     def curriculum(self) -> Mapping[str, Tensor]:
         """Commission and bonus, and whatever else the desk ramps."""
         return self.params.ramps
 
+    @override
     def at_progress(self, progress: float) -> Self:
-        """With the terms of that progress."""
         device = self.market.bars.device
         params = FuturesParams.at_progress(self.trading, self.config, progress, device)
         return replace(self, params=params)
 
+    @override
     def reset(
         self, previous: FuturesState | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[FuturesState, Tensor]:
@@ -265,6 +276,7 @@ class FuturesEpisodes:
         is_over = (previous.bar + steps > previous.last_bar) | ~self.is_kept[previous.bar]
         return where_ended(is_over, previous, fresh), is_over
 
+    @override
     def reset_state(
         self, num_envs: int, steps_left: int, generator: torch.Generator
     ) -> FuturesState:
@@ -279,23 +291,25 @@ class FuturesEpisodes:
         last_bar = torch.minimum(bar + length, self.starts[-1:] + steps_left)
         return self.open_accounts(bar, torch.maximum(last_bar, bar + steps_left))
 
+    @override
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> FuturesState:
-        """Accounts with nothing but cash."""
         zero = torch.zeros(bar.shape, dtype=self.market.bars.dtype, device=bar.device)
         return FuturesState(bar, last_bar, new_account(zero, self.params.rules.initial_cash))
 
+    @override
     def step(self, state: FuturesState, category: Tensor, strength: Tensor) -> Step[FuturesState]:
-        """Live through the next bar."""
         return step(self.market, self.params, state, category, strength)
 
+    @override
     def auto_reset(self, ended: Tensor, state: FuturesState, fresh: FuturesState) -> FuturesState:
         """Account by account, the fresh state or the old one."""
         return where_ended(ended, state, fresh)
 
+    @override
     def observe(self, state: FuturesState) -> Observation:
-        """The bar, and the account features."""
         return Observation(state.bar, account_state(self.market, self.params, state))
 
+    @override
     def equity(self, state: FuturesState) -> Tensor:
-        """(N,) USD."""
+        """(N,) US dollars, marked at the last close."""
         return state.account.equity

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from typing_extensions import override
 
 from rl_core.base.errors import TollgateError, validated
 from rl_core.features.prepare import PreparedMarket
@@ -82,25 +83,27 @@ class FuturesAccountNow(BaseModel):
 
 @dataclass(frozen=True)
 class FuturesKind(SeriesKind):
-    """A `DeskKind`."""
+    """A desk that trades one future intraday, with brackets and a rulebook."""
 
     desk: FuturesDesk
 
     @property
+    @override
     def spans_rollouts(self) -> bool:
-        """To the session's end."""
         return True
 
     @property
+    @override
     def state(self) -> StateTable:
-        """45 features."""
         return FUTURES_STATE
 
     @property
+    @override
     def decision_columns(self) -> tuple[str, ...]:
         """The bracket of the entry that a decision led to."""
         return ("fill_price", "stop_loss", "take_profit")
 
+    @override
     def vote(self, market: PreparedMarket) -> Vote:
         """What the ensemble decides at every bar; its technical analyst knows the session."""
         session = SessionView(
@@ -113,6 +116,7 @@ class FuturesKind(SeriesKind):
             session,
         )  # fmt: skip
 
+    @override
     def walk(
         self,
         market: PreparedMarket,
@@ -120,7 +124,6 @@ class FuturesKind(SeriesKind):
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
     ) -> AccountWalk:
-        """Trade decisions (S,) from a new account."""
         span = slice(first_bar, first_bar + len(action))
         bars, clock, atr = market.bars.iloc[span], market.session_clock, market.atr_points[span]
         trading = self.desk.trading
@@ -147,10 +150,10 @@ class FuturesKind(SeriesKind):
         records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
         return AccountWalk(records, rows["equity"], performance)
 
+    @override
     def benchmarks(
         self, market: PreparedMarket, first_bar: int, num_bars: int
     ) -> dict[str, AccountWalk]:
-        """Buy and hold."""
         return {"buy_and_hold": self._buy_and_hold(market, first_bar, num_bars)}
 
     def _buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
@@ -176,6 +179,7 @@ class FuturesKind(SeriesKind):
         )  # fmt: skip
         return AccountWalk({}, equity, performance)
 
+    @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
         """Equity is cash and what is open, and only fills and commissions change cash."""
         value, commission = self.desk.contract.point_value_usd, self.desk.costs.commission_usd
@@ -193,6 +197,7 @@ class FuturesKind(SeriesKind):
         cash_error = np.abs(np.diff(profit) - (gain - paid)[:-1])
         return np.maximum(equity_error, np.append(cash_error, 0.0)) / cash
 
+    @override
     def environment(
         self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
     ) -> FuturesEpisodes:
@@ -203,6 +208,7 @@ class FuturesKind(SeriesKind):
             market, np.arange(0), torch.empty(0, dtype=torch.int64, device=device), device, dtype
         )
 
+    @override
     def training_environment(
         self,
         market: PreparedMarket,
@@ -242,6 +248,7 @@ class FuturesKind(SeriesKind):
             is_kept=is_kept,
         )
 
+    @override
     def independent_spans(
         self, market: PreparedMarket, span: tuple[int, int]
     ) -> Sequence[tuple[int, int]]:
@@ -252,6 +259,7 @@ class FuturesKind(SeriesKind):
         last = np.append(first[1:] - 1, span[1])
         return list(zip(first.tolist(), last.tolist(), strict=True))
 
+    @override
     def account_state(
         self, market: PreparedMarket, account: Mapping[str, float]
     ) -> NDArray[np.float32]:
@@ -269,7 +277,7 @@ class FuturesKind(SeriesKind):
         return np.concatenate(columns).astype(np.float32)
 
     def _account(self, figures: Mapping[str, float]) -> Account:
-        """The account that asks."""
+        """The account that asks, validated and with its defaults."""
         now = validated(FuturesAccountNow, dict(figures), "the account")
         cash, limit = self.desk.initial_cash, self.desk.rules.contract_limit
         if abs(now.contracts) > limit:
@@ -291,6 +299,7 @@ class FuturesKind(SeriesKind):
             barred=float(now.is_barred),
         )
 
+    @override
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
     ) -> dict[str, Any]:

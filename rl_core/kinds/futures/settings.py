@@ -19,7 +19,7 @@ class ContractConfig(BaseModel):
 
 
 class FuturesCostConfig(BaseModel):
-    """What a trade costs."""
+    """Commission and slippage of a futures trade."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -111,7 +111,7 @@ class FuturesTrading(BaseModel):
 
     @property
     def rulebook(self) -> Rulebook:
-        """The limits."""
+        """The limits of the funded account in US dollars."""
         return Rulebook(
             initial_cash=self.account.initial_cash,
             trailing_drawdown=self.rules.trailing_drawdown_usd,
@@ -184,7 +184,7 @@ class FuturesDesk(SeriesDesk):
 
     @property
     def trading(self) -> FuturesTrading:
-        """What a fill needs."""
+        """The settings that a fill needs, in one value."""
         return FuturesTrading(
             contract=self.contract,
             costs=self.costs,
@@ -200,5 +200,5 @@ class FuturesDesk(SeriesDesk):
 
     @property
     def initial_cash(self) -> float:
-        """USD."""
+        """Cash that an account opens with, US dollars."""
         return self.account.initial_cash

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.market import PanelMarket
@@ -248,14 +249,16 @@ class PortfolioWindows(Windows[PortfolioState]):
     params: PortfolioParams
 
     @property
+    @override
     def features(self) -> Tensor:
-        """(T, 50) market features."""
+        """(T, 50) float32 market features, which all accounts share."""
         return self.market.features
 
+    @override
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> PortfolioState:
-        """Accounts with nothing but cash."""
         return open_accounts(self.params, self.market, bar, last_bar)
 
+    @override
     def open_training_accounts(
         self, bar: Tensor, last_bar: Tensor, generator: torch.Generator
     ) -> PortfolioState:
@@ -273,16 +276,18 @@ class PortfolioWindows(Windows[PortfolioState]):
             units=held / self.market.price[bar],
         )
 
+    @override
     def equity(self, state: PortfolioState) -> Tensor:
-        """(N,) account currency."""
+        """(N,) account currency, marked at the last close."""
         return state.equity
 
+    @override
     def step(
         self, state: PortfolioState, category: Tensor, strength: Tensor
     ) -> Step[PortfolioState]:
         """Trade at the next close; a regime has no strength."""
         return step(self.market, self.params, state, category)
 
+    @override
     def observe(self, state: PortfolioState) -> Observation:
-        """The session, and the 14 account features."""
         return Observation(state.bar, account_state(self.market, state))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import StateTable
-from rl_core.kinds.base import AccountWalk, threshold_rule
+from rl_core.kinds.base import AccountWalk, DeskKind, threshold_rule
 from rl_core.kinds.portfolio.account import account_now
 from rl_core.kinds.portfolio.engine import PortfolioWalk, walk_portfolio
 from rl_core.kinds.portfolio.market import PanelMarket, PanelPreparation, prepare_panel
@@ -36,44 +37,46 @@ HOLD, ALL_ALIKE = (FACTOR_REGIMES[FACTOR_PLACES[name]] for name in ("HOLD", "EQU
 
 
 @dataclass(frozen=True)
-class PortfolioKind:
-    """A `DeskKind`."""
+class PortfolioKind(DeskKind):
+    """A desk that chooses a portfolio of a universe, day by day."""
 
     desk: PortfolioDesk
 
     @property
+    @override
     def spans_rollouts(self) -> bool:
-        """Windows are as long as a rollout."""
         return False
 
     @property
+    @override
     def state(self) -> StateTable:
-        """64 features."""
         return PORTFOLIO_STATE
 
     @property
+    @override
     def actions(self) -> tuple[str, ...]:
-        """The regimes' names."""
         return tuple(regime.name for regime in self.menu)
 
     @property
+    @override
     def price_name(self) -> str:
         """Of all stocks alike, from 100 at the first session."""
         return "equal_weight_index"
 
     @property
+    @override
     def has_strength(self) -> bool:
-        """A regime says it all."""
         return False
 
     @property
+    @override
     def decision_columns(self) -> tuple[str, ...]:
-        """Nor does a decision lead to more than the account shows."""
+        """No extra columns: the action alone defines the decision."""
         return ()
 
     @property
+    @override
     def mean_bar_ns(self) -> int:
-        """Five sessions are a week."""
         return self.desk.bars.interval_ns * 7 // 5
 
     @cached_property
@@ -81,13 +84,13 @@ class PortfolioKind:
         """What the desk may choose from."""
         return self.desk.allocations.menu
 
+    @override
     def prepare(
         self,
         bars: pd.DataFrame,
         sentiment: pd.DataFrame | None,
         thresholds: RegimeThresholds | None,
     ) -> PanelMarket:
-        """All that is known per session."""
         sessions = np.unique(bars["session"].to_numpy(np.int64)) * self.desk.bars.interval_ns
         known = threshold_rule(self.desk, sessions, thresholds)
         return prepare_panel(
@@ -98,11 +101,12 @@ class PortfolioKind:
             known,
         )
 
+    @override
     def prices_sql(self, bars: pd.DataFrame) -> str:
-        """The equal-weight index, from the stocks' closes."""
         source = self.desk.bars
         return panel_prices(source.delisted_after_sessions, source.interval_ns)
 
+    @override
     def vote(self, market: PreparedMarket) -> Vote:
         """What the three analysts decide at every session."""
         universe = of_panel(market)
@@ -116,6 +120,7 @@ class PortfolioKind:
         )
         return allocator_vote(view, self.desk.ensemble)
 
+    @override
     def walk(
         self,
         market: PreparedMarket,
@@ -123,7 +128,6 @@ class PortfolioKind:
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
     ) -> AccountWalk:
-        """Trade decisions (S,) from fresh cash."""
         return self._walk(of_panel(market), first_bar, action, self.menu)
 
     def _walk(
@@ -159,6 +163,7 @@ class PortfolioKind:
         performance = walk_performance(market.ns[span], walk, value.sum(axis=1))
         return AccountWalk(records, walk.equity, performance.model_copy(update={"note": note}))
 
+    @override
     def benchmarks(
         self, market: PreparedMarket, first_bar: int, num_bars: int
     ) -> dict[str, AccountWalk]:
@@ -204,11 +209,12 @@ class PortfolioKind:
         action = (is_due | (session == first_bar)).astype(np.int8)
         return self._walk(market, first_bar, action, (HOLD, regime), note)
 
+    @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
-        """Equity is cash and holdings."""
         cash, held, equity = (history[name].to_numpy() for name in ("cash", "holdings", "equity"))
         return np.abs(cash + held - equity) / equity
 
+    @override
     def environment(
         self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
     ) -> PortfolioWindows:
@@ -218,6 +224,7 @@ class PortfolioKind:
         nowhere = torch.empty(0, dtype=torch.int64, device=device)
         return self._windows(market, nowhere, device, dtype)
 
+    @override
     def training_environment(
         self,
         market: PreparedMarket,
@@ -225,7 +232,6 @@ class PortfolioKind:
         rollout_steps: int,
         device: torch.device,
     ) -> PortfolioWindows:
-        """Windows as long as a rollout."""
         import torch
 
         from rl_core.learning.envs.core import allowed_starts
@@ -250,16 +256,19 @@ class PortfolioKind:
         )  # fmt: skip
         return PortfolioWindows(starts, universe, params)
 
+    @override
     def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """Tables of prices and weights, and every account's holdings."""
         return {"stocks": stocks, "portfolios": len(self.desk.allocations.portfolios)}
 
+    @override
     def independent_spans(
         self, market: PreparedMarket, span: tuple[int, int]
     ) -> Sequence[tuple[int, int]]:
         """One: what is held may be held for ever."""
         return [span]
 
+    @override
     def account_state(
         self, market: PreparedMarket, account: Mapping[str, float]
     ) -> NDArray[np.float32]:
@@ -276,6 +285,7 @@ class PortfolioKind:
         )
         return np.concatenate(columns).astype(np.float32)
 
+    @override
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
     ) -> dict[str, Any]:
@@ -301,7 +311,7 @@ def of_panel(market: PreparedMarket) -> PanelMarket:
 def walk_performance(
     ns: NDArray[np.int64], walk: PortfolioWalk, holdings: NDArray[np.float64]
 ) -> Performance:
-    """Summary of a walk."""
+    """The performance of an account that was walked."""
     return summarise(
         ns,
         walk.equity,

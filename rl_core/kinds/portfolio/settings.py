@@ -34,7 +34,7 @@ class Regime:
 
     @property
     def is_order(self) -> bool:
-        """Does it trade at all?"""
+        """True if choosing it can lead to trades."""
         return self.portfolio is not None
 
 
@@ -74,7 +74,7 @@ FACTOR_PLACES: Mapping[str, int] = {each.name: place for place, each in enumerat
 
 
 class AllocationConfig(BaseModel):
-    """Which regimes a desk has."""
+    """The allocations that a desk chooses between."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -144,7 +144,7 @@ def _hand_written(name: str, weights: Mapping[str, float]) -> Regime:
 
 
 class AllocatorWeights(BaseModel):
-    """Weight of each analyst's vote."""
+    """Weight of each allocator's vote in the teacher."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -238,5 +238,5 @@ class PortfolioDesk(DeskConfig):
 
     @property
     def initial_cash(self) -> float:
-        """Account currency."""
+        """Cash that an account opens with, account currency."""
         return self.account.initial_cash

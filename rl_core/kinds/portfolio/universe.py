@@ -182,7 +182,7 @@ def _moving_mean(values: Array, window: int) -> Array:
 
 
 def _number(rows: int, window: int) -> NDArray[np.int64]:
-    """Of rows in each window."""
+    """How many rows the window that ends at each row holds."""
     return np.minimum(np.arange(1, rows + 1), window)
 
 

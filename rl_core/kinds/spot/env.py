@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.spot.settings import AccountConfig
@@ -176,22 +177,24 @@ class SpotWindows(Windows[SpotState]):
     params: SpotParams
 
     @property
+    @override
     def features(self) -> Tensor:
-        """(B, F) market features."""
+        """(B, F) float32 market features, which all accounts share."""
         return self.market.features
 
+    @override
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> SpotState:
-        """Accounts with nothing but cash."""
         return open_accounts(self.params, self.market, bar, last_bar)
 
+    @override
     def equity(self, state: SpotState) -> Tensor:
-        """(N,) quote currency."""
+        """(N,) quote currency, marked at the last close."""
         return state.equity
 
+    @override
     def step(self, state: SpotState, category: Tensor, strength: Tensor) -> Step[SpotState]:
-        """Trade at the next open."""
         return step(self.market, self.params, state, category, strength)
 
+    @override
     def observe(self, state: SpotState) -> Observation:
-        """The bar, and the four account features."""
         return Observation(state.bar, account_state(self.market, state))

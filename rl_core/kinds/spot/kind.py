@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
 
 from rl_core.base.errors import validated
 from rl_core.features.prepare import PreparedMarket
@@ -40,23 +41,23 @@ class SpotAccountNow(BaseModel):
 
 @dataclass(frozen=True)
 class SpotKind(SeriesKind):
-    """A `DeskKind`."""
+    """A desk that trades one instrument on a market without brackets."""
 
     desk: SpotDesk
 
     @property
+    @override
     def spans_rollouts(self) -> bool:
-        """Windows are as long as a rollout."""
         return False
 
     @property
+    @override
     def state(self) -> StateTable:
-        """34 features."""
         return SPOT_STATE
 
     @property
+    @override
     def decision_columns(self) -> tuple[str, ...]:
-        """Action and strength say it all."""
         return ()
 
     @property
@@ -69,12 +70,13 @@ class SpotKind(SeriesKind):
 
         return SpotParams(self._rates, self.desk.account, self.desk.environment)
 
+    @override
     def vote(self, market: PreparedMarket) -> Vote:
-        """What the ensemble decides at every bar."""
         return ensemble_vote(
             market.indicators, market.regime, market.health, market.sentiment, self.desk.ensemble
         )
 
+    @override
     def walk(
         self,
         market: PreparedMarket,
@@ -82,7 +84,6 @@ class SpotKind(SeriesKind):
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
     ) -> AccountWalk:
-        """Trade decisions (S,) from fresh cash."""
         span = slice(first_bar, first_bar + len(action))
         bars = market.bars.iloc[span]
         walk = walk_bars(
@@ -105,24 +106,25 @@ class SpotKind(SeriesKind):
         }
         return AccountWalk(records, walk.equity, walk_performance(bars, walk))
 
+    @override
     def benchmarks(
         self, market: PreparedMarket, first_bar: int, num_bars: int
     ) -> dict[str, AccountWalk]:
-        """Buy and hold."""
         return {"buy_and_hold": self._buy_and_hold(market, first_bar, num_bars)}
 
     def _buy_and_hold(self, market: PreparedMarket, first_bar: int, num_bars: int) -> AccountWalk:
-        """Buy once."""
+        """Buy at the first open and hold to the end."""
         action = np.full(num_bars, HOLD, dtype=np.int8)
         action[0] = BUY
         strength = np.full(num_bars, self.desk.account.max_position)
         return self.walk(market, first_bar, action, strength)
 
+    @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
-        """Equity is cash and holdings."""
         cash, units, equity = (history[name].to_numpy() for name in ("cash", "units", "equity"))
         return np.abs(cash + units * history["close"].to_numpy() - equity) / equity
 
+    @override
     def environment(
         self, market: PreparedMarket, device: torch.device, dtype: torch.dtype
     ) -> SpotWindows:
@@ -134,6 +136,7 @@ class SpotKind(SeriesKind):
         nowhere = torch.empty(0, dtype=torch.int64, device=device)
         return SpotWindows(nowhere, SpotMarket.from_prepared(market, device, dtype), self._params)
 
+    @override
     def training_environment(
         self,
         market: PreparedMarket,
@@ -141,7 +144,6 @@ class SpotKind(SeriesKind):
         rollout_steps: int,
         device: torch.device,
     ) -> SpotWindows:
-        """Windows as long as a rollout."""
         import torch
 
         from rl_core.kinds.spot.env import SpotMarket, SpotWindows
@@ -150,16 +152,16 @@ class SpotKind(SeriesKind):
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
         return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params)
 
+    @override
     def independent_spans(
         self, market: PreparedMarket, span: tuple[int, int]
     ) -> Sequence[tuple[int, int]]:
-        """One: a position may last for ever."""
         return [span]
 
+    @override
     def account_state(
         self, market: PreparedMarket, account: Mapping[str, float]
     ) -> NDArray[np.float32]:
-        """The four account features."""
         now = validated(SpotAccountNow, dict(account), "the account")
         units = np.array([now.position])  # of equity 1 at price 1
         columns = account_features(
@@ -167,8 +169,8 @@ class SpotKind(SeriesKind):
         )
         return np.concatenate(columns).astype(np.float32)
 
+    @override
     def decision_details(
         self, market: PreparedMarket, account: Mapping[str, float], action: str, strength: float
     ) -> dict[str, Any]:
-        """Nothing: strength is the position."""
         return {}

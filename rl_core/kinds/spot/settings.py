@@ -58,7 +58,7 @@ class SpotDesk(SeriesDesk):
 
     @property
     def impact_coefficient(self) -> float:
-        """As the costs say."""
+        """Price impact of a trade, as the costs say."""
         return self.costs.impact_coefficient
 
     @model_validator(mode="after")
@@ -69,5 +69,5 @@ class SpotDesk(SeriesDesk):
 
     @property
     def initial_cash(self) -> float:
-        """Quote currency."""
+        """Cash that an account opens with, quote currency."""
         return self.account.initial_cash

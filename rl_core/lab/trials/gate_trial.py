@@ -92,7 +92,7 @@ class LevelResult(BaseModel):
 
 
 class TrialReport(BaseModel):
-    """What `gate-trial` found."""
+    """What a run of `gate-trial` found."""
 
     model_config = ConfigDict(frozen=True)
 

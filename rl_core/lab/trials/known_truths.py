@@ -60,7 +60,10 @@ def _honest(truth: Array, _past: Array, _rng: np.random.Generator) -> Array:
 
 
 def _noise(truth: Array, _past: Array, rng: np.random.Generator) -> Array:
-    """Knows nothing; slow or quick, and faint or as lively as an honest forecast of R2 = 1%."""
+    """Uninformative AR(1) forecasts.
+
+    Persistence is one of 0, 0.8 and 0.98, amplitude 1, 3 or 10% of the return's sd.
+    """
     persistence, liveliness = rng.choice([0.0, 0.8, 0.98]), rng.choice([0.01, 0.03, 0.1])
     shocks = rng.standard_normal(truth.shape) * np.sqrt(1 - persistence**2)
     slow = np.asarray(lfilter([1.0], [1.0, -persistence], shocks, axis=0))
@@ -114,7 +117,7 @@ class Rate(BaseModel):
 
     @classmethod
     def of(cls, hits: int, rounds: int) -> "Rate":
-        """Hits among rounds."""
+        """The rate of hits, with its interval."""
         interval = binomtest(hits, rounds).proportion_ci(0.95, method="exact")
         return cls(
             hits=hits, rounds=rounds, rate=hits / rounds, low=float(interval.low),
@@ -135,7 +138,7 @@ class KindResult(BaseModel):
 
 
 class Levels(BaseModel):
-    """Error rates of single statistics."""
+    """Rejection rates of single statistics under a true null."""
 
     model_config = ConfigDict(frozen=True)
 

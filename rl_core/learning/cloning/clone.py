@@ -38,7 +38,7 @@ class Demonstrations:
 
     @classmethod
     def from_arrays(cls, arrays: DatasetArrays, device: torch.device) -> "Demonstrations":
-        """Copy to a device."""
+        """Copy arrays to a device as tensors."""
         return cls(
             states=torch.tensor(arrays.states, device=device),
             actions=torch.tensor(arrays.actions, dtype=torch.int64, device=device),
@@ -181,7 +181,7 @@ def demonstrated_heads(model: ActorCritic, states: Tensor, batch: Demonstrations
 
 @dataclass(frozen=True)
 class CloningLoss:
-    """The loss and its parts."""
+    """The cloning loss as a sum of its parts."""
 
     total: Tensor  # ()
     imitation: Tensor  # () alpha CE + beta MSE, every row alike

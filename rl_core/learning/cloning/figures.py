@@ -19,7 +19,7 @@ class CloningScores(BaseModel):
 
 
 class CloningEpoch(BaseModel):
-    """One epoch's scores."""
+    """Losses and accuracies after one epoch of cloning."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -17,7 +17,7 @@ State = TypeVar("State", bound=tuple[Any, ...])
 
 
 class Observation(NamedTuple):
-    """Where N observations lie."""
+    """What N accounts observe: a row of the shared features, and features of their own."""
 
     bar: Tensor  # (N,) of the environment's `features`
     account_features: Tensor  # (N, P) float32
@@ -52,7 +52,7 @@ class Step(NamedTuple, Generic[State]):
 
 
 class Environment(Protocol[State]):
-    """N environments that step together. Everything but the draws of `begin` can be compiled."""
+    """N environments that step together. Everything but the draws of `reset` can be compiled."""
 
     @property
     def features(self) -> Tensor:
@@ -76,7 +76,10 @@ class Environment(Protocol[State]):
 
     @property
     def truncates_within_rollout(self) -> bool:
-        """May a window end before the rollout does?"""
+        """True if episodes can be truncated inside a rollout.
+
+        The trainer then evaluates V(final observation) at every step.
+        """
         ...
 
     @property
@@ -112,7 +115,7 @@ class Environment(Protocol[State]):
         ...
 
     def observe(self, state: State) -> Observation:
-        """What the accounts see."""
+        """What each account observes in a state."""
         ...
 
 

@@ -4,64 +4,66 @@ The bootstrap then needs one extra forward pass only. An account that breaks a r
 a random bar. Shapes: N environments.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, Self
+from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from rl_core.learning.envs.core import State, where_ended
+from rl_core.learning.envs.core import MarketEnvironment, State, where_ended
 
 
 @dataclass(frozen=True, slots=True)
-class Windows(ABC, Generic[State]):
+class Windows(MarketEnvironment[State]):
     """The part of a `MarketEnvironment` that is the same whatever is traded."""
 
     starts: Tensor  # (S,) int64 bars from which a whole window lies inside the training span
 
     @property
+    @override
     def reward_terms(self) -> tuple[str, ...]:
-        """One: the scaled log growth of equity."""
         return ("growth",)
 
     @property
+    @override
     def annealed_terms(self) -> tuple[str, ...]:
-        """None."""
         return ()
 
     @property
+    @override
     def rules(self) -> tuple[str, ...]:
-        """How far equity may fall."""
         return ("max_drawdown",)
 
     @property
+    @override
     def truncates_within_rollout(self) -> bool:
-        """Windows are as long as rollouts."""
         return False
 
     @property
+    @override
     def spans_rollouts(self) -> bool:
-        """Every rollout has windows of its own."""
         return False
 
     @property
+    @override
     def curriculum(self) -> Mapping[str, Tensor]:
-        """There is none."""
         return {}
 
+    @override
     def at_progress(self, progress: float) -> Self:
-        """It is the same throughout."""
         return self
 
+    @override
     def reset(
         self, previous: State | None, num_envs: int, steps: int, generator: torch.Generator
     ) -> tuple[State, Tensor]:
-        """New windows for all."""
         state = self.reset_state(num_envs, steps, generator)
         return state, torch.ones(num_envs, dtype=torch.bool, device=self.starts.device)
 
+    @override
     def reset_state(self, num_envs: int, steps_left: int, generator: torch.Generator) -> State:
         """Accounts at random starts, cut off `steps_left` bars later."""
         bar = self.starts[self.draw(len(self.starts), num_envs, generator)]
@@ -78,9 +80,11 @@ class Windows(ABC, Generic[State]):
         return self.open_accounts(bar, last_bar)
 
     @abstractmethod
+    @override
     def open_accounts(self, bar: Tensor, last_bar: Tensor) -> State:
         """New accounts at the closes of some bars (N,), cut off at the closes of others."""
 
+    @override
     def auto_reset(self, ended: Tensor, state: State, fresh: State) -> State:
         """Account by account, the fresh state or the old one."""
         return where_ended(ended, state, fresh)

@@ -28,7 +28,7 @@ class Processes:
         return self.rank == 0
 
     def average(self, values: Tensor) -> Tensor:
-        """Mean over the processes."""
+        """Mean of a tensor over the processes (all-reduce)."""
         return self._reduce(values, dist.ReduceOp.SUM) / self.count if self.count > 1 else values
 
     def any(self, flags: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ ONE_PROCESS = Processes()
 
 
 def is_launched() -> bool:
-    """Did torchrun start this process?"""
+    """True if torchrun started this process."""
     return {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
 
 

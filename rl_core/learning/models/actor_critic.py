@@ -97,7 +97,7 @@ class ActorCritic(nn.Module):
         )
 
     def value(self, features: Tensor) -> Tensor:
-        """(..., D) -> (...)."""
+        """Value of encoded states, (..., D) -> (...)."""
         return self.value_head(features).float().squeeze(-1)
 
     def standardised_returns(self, features: Tensor) -> Tensor:

@@ -18,14 +18,14 @@ _HALF_LOG_TWO_PI = 0.9189385332046727
 
 
 class HybridAction(NamedTuple):
-    """A batch of sampled actions."""
+    """A batch of sampled actions, each a category with a strength."""
 
     category: Tensor  # (N,) int64
     strength_logit: Tensor  # (N,) z
 
     @property
     def strength(self) -> Tensor:
-        """(N,) in (0, 1)."""
+        """(N,) in (0, 1), the sigmoid of the sampled logit."""
         return self.strength_logit.sigmoid()
 
 

@@ -41,17 +41,17 @@ class Files(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where it lies, for messages."""
+        """Where the folder lies, for messages."""
         ...
 
     def read(self, name: str) -> bytes:
-        """A file's bytes."""
+        """The bytes of one of its files."""
         ...
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A network and its meaning."""
+    """A network, with what it was trained to see and to do."""
 
     model: ActorCritic
     spec: PolicySpec

@@ -38,7 +38,7 @@ class UpdateLog:
 
     @classmethod
     def empty(cls) -> "UpdateLog":
-        """Nothing yet."""
+        """Sums of no minibatch at all."""
         return cls([], [], [], [])
 
 

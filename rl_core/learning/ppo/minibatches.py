@@ -17,7 +17,7 @@ from rl_core.base.errors import TollgateError
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a rollout is cut."""
+    """How a rollout is cut into chunks, and chunks into minibatches."""
 
     chunks: int  # C
     chunk_steps: int  # K

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class RateColumn(ProgressColumn):
-    """Steps or minibatches a second."""
+    """A column of a progress bar: steps or minibatches a second."""
 
     def render(self, task: Task) -> Text:
         """A dash until there is one."""
@@ -199,7 +199,7 @@ def warnings(figures: PPOIteration, skipped_before: int, config: PPOConfig) -> l
 
 
 def iteration_line(figures: PPOIteration, iterations: int, seconds_left: float) -> str:
-    """One iteration for people."""
+    """The figures of one iteration as a line for people."""
     if figures.iteration <= 0:
         stage = f"ppo: critic warm-up {figures.iteration}"
     else:

@@ -61,7 +61,7 @@ class SharedFeatures:
 
 
 class StepRecord(NamedTuple, Generic[S]):
-    """What one step leaves behind."""
+    """The tensors that one step of a rollout leaves behind."""
 
     step: Step[S]  # as the environment left it
     state: S  # its state, with those that ended started afresh

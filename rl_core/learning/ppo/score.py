@@ -24,7 +24,7 @@ class CompositeScore(BaseModel):
 
     @property
     def colour(self) -> str:
-        """For a terminal."""
+        """Colour of the score in a terminal."""
         return "green" if self.score > GOOD else "red" if self.score < BAD else "yellow"
 
 

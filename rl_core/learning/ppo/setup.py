@@ -38,7 +38,7 @@ class Watcher(Protocol):
         ...
 
     def iteration(self, figures: PPOIteration) -> None:
-        """An iteration is done."""
+        """Told of the figures when an iteration is done."""
         ...
 
     def summary(self, iteration: int, trades: TradeSummary) -> None:

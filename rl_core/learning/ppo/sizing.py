@@ -48,7 +48,7 @@ class MemoryNeed(BaseModel):
 
     @property
     def total(self) -> int:
-        """All together."""
+        """Bytes that all parts take together."""
         learning = max(self.minibatch, self.features)
         return self.rollout + max(learning, self.accounts) + self.network + self.market
 

@@ -51,19 +51,19 @@ class Tally:
 
     @classmethod
     def zero(cls, num_envs: int, rules: int, terms: int, device: torch.device) -> Self:
-        """Nothing yet."""
+        """Totals as before the first step."""
         pnl, trades, wins, profit, loss, drawdown = torch.zeros(6, num_envs, device=device)
         broken = torch.zeros(rules, num_envs, device=device)
         reward_terms = torch.zeros(terms, num_envs, device=device)
         return cls(pnl, trades, wins, profit, loss, drawdown, broken, reward_terms)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Set all totals to zero in place."""
         for sums in vars(self).values():
             sums.zero_()
 
     def add(self, step: Step[Any]) -> None:
-        """With one more step."""
+        """The totals after one more step."""
         ledger = step.ledger
         earned = torch.where(ledger.closed, ledger.trade_pnl, 0.0).float()
         self.pnl.add_(ledger.pnl)
@@ -99,7 +99,7 @@ class TradeTotals:
 
     @classmethod
     def zero(cls, rules: int, device: torch.device) -> Self:
-        """Nothing yet."""
+        """Totals as before the first step."""
         steps, trades, wins, profit, loss, pnl, drawdown, violations = torch.zeros(
             8, dtype=torch.float64, device=device
         )
@@ -125,7 +125,7 @@ class TradeTotals:
         )
 
     def summary(self, initial_cash: float, rules: Sequence[str]) -> TradeSummary:
-        """For people and files."""
+        """The totals as figures for people and files."""
         sums = {name: float(total) for name, total in vars(self).items() if name != "broken"}
         profit, loss, trades = sums["gross_profit"], sums["gross_loss"], sums["trades"]
         per_trade = (profit - loss) / trades if trades else math.nan

@@ -149,7 +149,7 @@ def take_minibatch(
 
 
 def update_policy(training: Training[State], batch: Batch, iteration: int, log: UpdateLog) -> None:
-    """Joint epochs over the rollout."""
+    """Improve actor and critic by epochs of minibatches over a rollout."""
     learner, config, tiling = training.learner, training.config, training.tiling
     weight = config.clone_kl_weight(iteration)
     clone = clone_heads(training, batch.rollout) if weight > 0 else None
@@ -205,7 +205,7 @@ def clone_heads(training: Training[State], rollout: Rollout) -> Heads:
 
 
 def clone_tether(training: Training[State], weight: float) -> tuple[Tensor, Tensor]:
-    """Weight of the KL to the clone, and the spread of the clone's strengths; () each."""
+    """(KL coefficient, std of the clone's strength logit) as scalar tensors."""
     clone, device = training.problem.clone, training.return_weights.device
     spread = torch.ones((), device=device)
     if clone is not None and clone.has_strength:
@@ -284,7 +284,7 @@ def encode_rollout(training: Training[State], batch: Batch) -> Tensor:
 
 
 def zero_gradients(learner: Learner) -> None:
-    """Of every optimiser."""
+    """Zero the gradients of every optimiser."""
     for optimiser in learner.optimisers.values():
         optimiser.zero_grad(set_to_none=True)
 
@@ -297,7 +297,7 @@ def finish_iteration(
     log: UpdateLog,
     clock: list[float],
 ) -> None:
-    """Count, validate, tell."""
+    """Count an iteration, validate when due, and tell the watcher."""
     learner, config, problem = training.learner, training.config, training.problem
     processes, watcher = training.processes, training.watcher
     learner.iteration = iteration

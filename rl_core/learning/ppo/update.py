@@ -19,7 +19,7 @@ from rl_core.learning.settings import PPOConfig
 
 
 class Minibatch(NamedTuple):
-    """What a policy update reads."""
+    """The tensors that one policy update reads."""
 
     bar: Tensor  # (K, M) of the table
     account_features: Tensor  # (K, M, P)

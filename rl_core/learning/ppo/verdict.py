@@ -94,7 +94,7 @@ def slope_of(values: np.ndarray) -> tuple[float, float]:
 
 
 def trades_check(summaries: Sequence[Mapping[str, Any]]) -> Check:
-    """The exploring accounts traded."""
+    """Whether the exploring accounts traded at all."""
     trades = sum(int(each["trades"]["trades"]) for each in summaries)
     return _check("accounts_traded", trades > 0, f"{trades:,} trades closed", trades=trades)
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Clone:
-    """One seed's clone."""
+    """The clone that one seed led to."""
 
     seed: int
     policy: Policy
@@ -86,7 +86,7 @@ def build(task: Task) -> CloneFacts:
 
 
 def train_clone(task: Task, seed: int, train: Demonstrations, validation: Demonstrations) -> Clone:
-    """Clone with one seed."""
+    """Clone the teacher with one seed."""
     context, device = task.context, train.actions.device
     desk, kind = context.desk, context.kind
     torch.manual_seed(seed)
@@ -135,7 +135,7 @@ def seed_ensemble(clones: list[Clone], rows: Demonstrations, config: CloningConf
 
 
 def ensemble_line(figures: SeedEnsemble) -> str:
-    """The vote beside its members."""
+    """The accuracy of the vote beside that of each member."""
     alone = ", ".join(f"{seed} {a:.3f}" for seed, a in figures.accuracy_by_seed.items())
     return (
         f"bc: majority vote of {len(figures.seeds)} seeds: validation accuracy "
@@ -155,7 +155,7 @@ def overfitting_lines(report: OverfittingReport) -> list[str]:
 
 
 def epoch_line(epoch: CloningEpoch, epochs: int) -> str:
-    """One epoch for people."""
+    """The scores of one epoch as a line for people."""
     t, v = epoch.train, epoch.validation
     risk = "" if v.risk_accuracy is None else f" risk {t.risk_accuracy:.3f} ({v.risk_accuracy:.3f})"
     return (

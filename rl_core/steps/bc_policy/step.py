@@ -8,7 +8,7 @@ from rl_core.steps.step import Step
 
 
 def build(task: Task) -> CloneFacts:
-    """Clone the teacher's behaviour."""
+    """Clone the teacher's behaviour from the filtered training rows."""
     from rl_core.steps.bc_policy.clones import build as build_clones
 
     return build_clones(task)

@@ -11,7 +11,7 @@ from rl_core.store.models import Manifest
 
 
 class DeployedFacts(Facts):
-    """What was deployed."""
+    """What the UI shows of a deployed version."""
 
     version: str
     stage: str

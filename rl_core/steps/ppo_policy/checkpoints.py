@@ -61,7 +61,7 @@ class FoundCheckpoint:
 
     @property
     def summaries(self) -> list[dict[str, Any]]:
-        """What `metrics.json` held."""
+        """What `metrics.json` held when the checkpoint was written."""
         return list(self.facts["log"])
 
 
@@ -78,7 +78,7 @@ def run_facts(task: Task, started_from: str) -> dict[str, Any]:
 
 
 def run_folder(context: DeskContext, run: Mapping[str, Any]) -> Path:
-    """A training's own folder."""
+    """The folder that belongs to one training alone."""
     return training_folder(context) / sha256_json(dict(run))[:12]
 
 

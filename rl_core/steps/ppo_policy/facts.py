@@ -5,7 +5,7 @@ from rl_core.trading.performance import Performance
 
 
 class PPOFacts(Facts):
-    """How a training went."""
+    """The figures of a PPO training in its seal."""
 
     started_from: str
     best_iteration: int  # whose policy was kept; 0 is the one that training started from

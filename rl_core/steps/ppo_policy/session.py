@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training."""
+    """A trained policy with the figures of its training."""
 
     learner: Learner
     spec: PolicySpec

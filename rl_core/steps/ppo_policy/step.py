@@ -60,7 +60,7 @@ def record_every_trial(context: DeskContext) -> None:
 
 
 def best_line(best: int, *, is_heads_only: bool = False) -> str:
-    """Which iteration was kept."""
+    """A line that says which iteration was kept."""
     if is_heads_only:
         return f"ppo: the return heads of iteration {best} are kept; the policy is as it was"
     if best == 0:

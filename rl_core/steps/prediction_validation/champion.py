@@ -31,7 +31,7 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Rival:
-    """What came of the comparison."""
+    """The comparison with the champion: its returns, or why there is none."""
 
     comparison: ChampionComparison
     walk: AccountWalk | None  # None: it is the same policy, or cannot trade here

@@ -76,7 +76,7 @@ class Judged:
 
     @property
     def desk(self) -> DeskConfig:
-        """The settings to judge by."""
+        """The settings of the desk to judge by."""
         return self.context.desk
 
     def input(self, step: Step[F_co]) -> Opened[F_co]:
@@ -84,7 +84,7 @@ class Judged:
         return self.inputs[step.name]
 
     def rows(self, split: str) -> pd.DataFrame:
-        """Rows of a split."""
+        """The rows of the dataset that belong to a split."""
         return self.dataset[self.dataset["split"] == split]
 
     def demonstrations(self, split: str) -> Demonstrations:
@@ -110,7 +110,7 @@ class Judged:
 def safety_evidence(
     judged: Judged, regimes: Mapping[str, RegimeFigures], account_error: float
 ) -> Evidence:
-    """For the safety tier."""
+    """Gather the arrays that the safety tier judges."""
     policy, bc = judged.policy, judged.desk.bc
     train, test = judged.demonstrations("train"), judged.demonstrations("test")
     return Evidence(
@@ -248,7 +248,7 @@ def overlap_bars(judged: Judged) -> tuple[int, ...]:
 def skill_evidence(
     judged: Judged, returns: Mapping[str, Array], bars_per_year: float
 ) -> SkillEvidence:
-    """For the skill tier."""
+    """Gather the arrays that the skill tier judges."""
     horizons = judged.policy.spec.horizons
     train = dataset_arrays(judged.dataset, horizons, "train").returns.astype(np.float64)
     trials = complete_ledger(judged.context)

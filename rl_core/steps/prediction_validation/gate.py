@@ -84,7 +84,7 @@ def accounts(
 def judge_policy(
     judged: Judged, walks: dict[str, AccountWalk], rival: Rival | None, content: str
 ) -> GateReport:
-    """Both tiers."""
+    """Judge a policy in both tiers, on the test span."""
     desk, test = judged.desk, judged.rows("test")
     per_year = annual_factor(judged.market.ns[test["bar"].to_numpy()])
     regimes = figures_by_regime(judged, walks[POLICY], per_year)

@@ -36,7 +36,7 @@ def build(task: Task) -> GateFacts:
 
 
 def read_report(gate: Opened[GateFacts]) -> GateReport:
-    """The sealed report."""
+    """The sealed report of the gate."""
     return validated(GateReport, gate.read_json(REPORT), f"{REPORT} of {gate.seal.name}")
 
 

@@ -27,7 +27,7 @@ class Fold:
 
     @property
     def test(self) -> list[BarSpan]:
-        """What it is tested on."""
+        """The bars that the fold is tested on."""
         return [span for span in self.spans if span.part == Split.TEST]
 
     @property

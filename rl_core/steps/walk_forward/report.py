@@ -68,7 +68,7 @@ def pooled_coverage(folds: Sequence[FoldFigures]) -> dict[str, float]:
 
 
 def verdict(report: WalkForwardReport) -> str:
-    """In plain words."""
+    """What all folds show together, in plain words."""
     others = ", ".join(
         f"{TITLES.get(name, name)} {figures.sharpe:.2f}"
         for name, figures in report.stitched.items()
@@ -126,7 +126,7 @@ def markdown(report: WalkForwardReport) -> str:
 
 
 def fold_table(folds: Sequence[FoldFigures]) -> list[str]:
-    """A fold a line."""
+    """A table with a line for each fold."""
     names = list(folds[0].sharpes)
     sharpes = [f"Sharpe of {TITLES.get(name, name)} (95%, standard error)" for name in names]
     return table(

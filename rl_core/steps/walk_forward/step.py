@@ -18,7 +18,7 @@ COVERAGE_TOLERANCE = 0.02
 
 
 class WalkFacts(Facts):
-    """What all folds show together."""
+    """The figures of a walk forward in its seal."""
 
     scheme: str
     folds: int
@@ -30,14 +30,14 @@ class WalkFacts(Facts):
 
 
 def build(task: Task) -> WalkFacts:
-    """Walk forward."""
+    """Train and test the procedure on one fold after the other."""
     from rl_core.steps.walk_forward.walk import build as walk
 
     return walk(task)
 
 
 def read_report(walk: Opened[WalkFacts]) -> WalkForwardReport:
-    """The sealed report."""
+    """The sealed report of a walk forward."""
     return validated(WalkForwardReport, walk.read_json(REPORT), f"{REPORT} of walk_forward")
 
 

@@ -103,7 +103,7 @@ def summarise(
     curves: dict[str, pd.Series],
     paths: int,
 ) -> WalkForwardReport:
-    """What all folds show together."""
+    """Stitch the folds together into one report."""
     figures = [
         validated(FoldFigures, folder.read_json(FIGURES), str(folder.path / FIGURES))
         for _, folder in sorted(results.items(), key=lambda item: item[0])
