@@ -1,5 +1,6 @@
 """Performance figures against hand-worked literals."""
 
+import empyrical
 import numpy as np
 import pytest
 from hypothesis import given
@@ -86,3 +87,31 @@ def test_an_account_that_is_ruined_earns_nothing_afterwards() -> None:
     assert result.annual_return is None
     assert result.sharpe is not None
     assert result.sharpe < 0
+
+
+@given(st.lists(st.floats(-0.2, 0.3), min_size=40, max_size=300))
+def test_the_figures_that_empyrical_has_too_are_empyricals(returns: list[float]) -> None:
+    """One account by the day for 365.25 days a year; its standard deviation divides by T."""
+    earned = np.array(returns)
+    equity = 100 * np.concatenate([[1.0], np.cumprod(1 + earned)])
+    days = len(earned)
+    found = summarise(
+        np.arange(days + 1) * 24 * HOUR_NS, equity, np.ones(days), np.zeros(0), np.zeros(days),
+        np.zeros(days),
+    )  # fmt: skip
+    year = 365.25
+    to_sample = np.sqrt(days / (days - 1))
+    assert found.total_return == pytest.approx(empyrical.cum_returns_final(earned), abs=1e-9)
+    assert found.annual_return == pytest.approx(
+        empyrical.annual_return(earned, annualization=year), rel=1e-6
+    )
+    assert found.max_drawdown == pytest.approx(-empyrical.max_drawdown(earned), abs=1e-9)
+    assert found.annual_volatility * to_sample == pytest.approx(
+        empyrical.annual_volatility(earned, annualization=year), abs=1e-9
+    )
+    if found.sharpe is not None and earned.std() > 1e-6:
+        oracle = empyrical.sharpe_ratio(earned, annualization=year)
+        assert found.sharpe / to_sample == pytest.approx(oracle, rel=1e-6)
+    if found.sortino is not None and earned.min() < -1e-6:
+        oracle = empyrical.sortino_ratio(earned, annualization=year)
+        assert found.sortino == pytest.approx(oracle, rel=1e-6)
