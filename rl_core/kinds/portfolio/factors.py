@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rl_core.base.errors import TollgateError
 from rl_core.kinds.portfolio.settings import SizeMeasure
 from rl_core.market.panel import Listing, Panel
-from rl_core.market.rolling import row_medians
+from rl_core.market.rolling import exact_trailing_mean, exact_trailing_mean_square, row_medians
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -53,8 +53,8 @@ def compute_factors(panel: Panel, listed: Listing, size: SizeMeasure) -> Factors
     returns = np.zeros_like(price)
     returns[1:] = np.where(age[1:] > 0, price[1:] / price[:-1] - 1, 0.0)
     is_known = age >= WINDOW
-    mean = _trailing_mean(returns)
-    deviation = np.sqrt(_trailing_mean_square(returns, mean))
+    mean = exact_trailing_mean(returns, WINDOW)
+    deviation = np.sqrt(exact_trailing_mean_square(returns, mean, WINDOW))
     volatility = np.where(is_known & (deviation > 0), deviation, np.nan)
     momentum = np.full_like(price, np.nan)
     momentum[WINDOW:] = price[WINDOW:] / price[:-WINDOW] - 1
@@ -120,7 +120,11 @@ def dollar_volume(panel: Panel, listed: Listing, age: NDArray[np.int64]) -> Arra
         )
     days = np.clip(age + 1, 1, WINDOW)
     rows = np.minimum(np.arange(1, len(age) + 1), WINDOW)[:, None]
-    return _trailing_mean(np.where(listed.trades, np.nan_to_num(value), 0.0)) * rows / days
+    return (
+        exact_trailing_mean(np.where(listed.trades, np.nan_to_num(value), 0.0), WINDOW)
+        * rows
+        / days
+    )
 
 
 def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: SizeMeasure) -> Array:
@@ -155,25 +159,6 @@ def volatility_or_median(factors: Factors) -> Array:
 def _last_known(values: Array) -> Array:
     row = np.where(np.isfinite(values), np.arange(len(values))[:, None], 0)
     return np.take_along_axis(values, np.maximum.accumulate(row, axis=0), axis=0)
-
-
-def _trailing_mean(values: Array) -> Array:
-    """Mean of the last 20 rows; of those there are, before.
-
-    Written as a sum over lags: exact zeros stay zeros, and a later row changes no earlier one.
-    """
-    total = values.copy()
-    for lag in range(1, WINDOW):
-        total[lag:] += values[:-lag]
-    return total / np.minimum(np.arange(1, len(values) + 1), WINDOW)[:, None]
-
-
-def _trailing_mean_square(values: Array, mean: Array) -> Array:
-    """Mean squared distance of the last 20 rows from their mean."""
-    total = (values - mean) ** 2
-    for lag in range(1, WINDOW):
-        total[lag:] += (values[:-lag] - mean[lag:]) ** 2
-    return total / np.minimum(np.arange(1, len(values) + 1), WINDOW)[:, None]
 
 
 def ranks(score: Array) -> NDArray[np.int32]:

@@ -14,7 +14,13 @@ from rl_core.features.regimes import VOLATILITY_REGIMES
 from rl_core.kinds.portfolio.factors import Factors
 from rl_core.kinds.portfolio.settings import FACTORS
 from rl_core.market.panel import Listing
-from rl_core.market.rolling import row_medians, trailing_sum
+from rl_core.market.rolling import (
+    row_medians,
+    trailing_deviation,
+    trailing_extremes,
+    trailing_mean,
+    trailing_sum,
+)
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -118,14 +124,14 @@ def _factor(name: str, factors: Factors, portfolio: Array, index: Index) -> list
 def _breadth(factors: Factors, listed: Listing) -> list[Array]:
     price, age = listed.price, factors.age
     above = [
-        _share(price > _moving_mean(price, window) * (1 + ROUNDING), age >= window - 1)
+        _share(price > trailing_mean(price, window) * (1 + ROUNDING), age >= window - 1)
         for window in (20, 50, 200)
     ]
     has_return = age > 0
     rising = _share(factors.returns > 0, has_return)
     falling = _share(factors.returns < 0, has_return)
     is_old = age >= 19
-    highest, lowest = _extremes(price, 20)
+    highest, lowest = trailing_extremes(price, 20)
     return [
         *above,
         rising,
@@ -138,18 +144,18 @@ def _breadth(factors: Factors, listed: Listing) -> list[Array]:
 def _trend(index: Index) -> list[Array]:
     close = index.close
     lags = [np.concatenate([np.zeros(lag), index.returns[: len(close) - lag]]) for lag in range(5)]
-    highest = _extremes(close[:, None], LONGEST_WINDOW)[0][:, 0]
+    highest = trailing_extremes(close[:, None], LONGEST_WINDOW)[0][:, 0]
     return [
         *lags,
         _growth(close, 20),
         _growth(close, 60),
-        np.log(close / _moving_mean(close[:, None], LONGEST_WINDOW)[:, 0]),
+        np.log(close / trailing_mean(close[:, None], LONGEST_WINDOW)[:, 0]),
         1 - close / highest,
     ]
 
 
 def _volatility(factors: Factors, index: Index) -> list[Array]:
-    short, long = (_deviation(index.returns, window) for window in (20, 60))
+    short, long = (trailing_deviation(index.returns, window) for window in (20, 60))
     known = np.isfinite(factors.volatility)
     stocks = np.nan_to_num(factors.volatility)
     variance = _mean(stocks**2, known)
@@ -176,35 +182,7 @@ def _share(holds: Flags, asked: Flags) -> Array:
     return np.where(number > 0, (holds & asked).sum(axis=1) / np.maximum(number, 1), NEUTRAL)
 
 
-def _moving_mean(values: Array, window: int) -> Array:
-    """Mean of the last rows, of those there are before the window is full, (T, S)."""
-    return trailing_sum(values, window) / _number(len(values), window)[:, None]
-
-
-def _number(rows: int, window: int) -> NDArray[np.int64]:
-    """How many rows the window that ends at each row holds."""
-    return np.minimum(np.arange(1, rows + 1), window)
-
-
-def _deviation(values: Array, window: int) -> Array:
-    """Standard deviation of the last rows, (T,)."""
-    number = _number(len(values), window)
-    mean = trailing_sum(values, window) / number
-    return np.sqrt(np.maximum(trailing_sum(values**2, window) / number - mean**2, 0.0))
-
-
 def _growth(close: Array, sessions: int) -> Array:
     growth = np.zeros(len(close))
     growth[sessions:] = close[sessions:] / close[:-sessions] - 1
     return growth
-
-
-def _extremes(values: Array, window: int) -> tuple[Array, Array]:
-    """Highest and lowest of the last rows, by doubling the reach, (T, S) each."""
-    highest, lowest, reach = values.copy(), values.copy(), 1
-    while reach < window:
-        step = min(reach, window - reach)
-        highest[step:] = np.maximum(highest[step:], highest[:-step])
-        lowest[step:] = np.minimum(lowest[step:], lowest[:-step])
-        reach += step
-    return highest, lowest
