@@ -11,13 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl_core.kinds.portfolio.factors import Factors, exposures, top_share
-from rl_core.kinds.portfolio.settings import EQUAL, FACTORS, TOP_SHARES, AllocationConfig, Regime
+from rl_core.kinds.portfolio.settings import (
+    EQUAL,
+    FACTORS,
+    TOP_SHARES,
+    Allocation,
+    AllocationConfig,
+)
 from rl_core.market.panel import Listing
 
 Array = NDArray[np.float64]
 
 
-def portfolio_places(menu: Sequence[Regime], portfolios: Sequence[str]) -> list[int]:
+def portfolio_places(menu: Sequence[Allocation], portfolios: Sequence[str]) -> list[int]:
     """Place of each regime's portfolio; the first one's where a regime has none."""
     return [portfolios.index(regime.portfolio or portfolios[0]) for regime in menu]
 

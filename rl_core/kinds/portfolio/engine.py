@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.market import PanelMarket
-from rl_core.kinds.portfolio.settings import Regime
+from rl_core.kinds.portfolio.settings import Allocation
 from rl_core.trading.rebalancing import (
     NEVER_ORDERED,
     Recent,
@@ -45,7 +45,7 @@ def walk_portfolio(
     market: PanelMarket,
     first: int,
     action: NDArray[np.int8],
-    menu: Sequence[Regime],
+    menu: Sequence[Allocation],
     portfolios: Sequence[str],
     rates: RebalanceRates,
     initial_cash: float,

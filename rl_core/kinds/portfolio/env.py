@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.market import PanelMarket
-from rl_core.kinds.portfolio.settings import Regime
+from rl_core.kinds.portfolio.settings import Allocation
 from rl_core.learning.envs.core import Observation, Step, StepAccounting
 from rl_core.learning.envs.windows import Windows, log_growth
 from rl_core.learning.settings import WindowConfig
@@ -79,7 +79,7 @@ class PortfolioParams:
     @classmethod
     def of(
         cls,
-        menu: Sequence[Regime],
+        menu: Sequence[Allocation],
         portfolios: Sequence[str],
         rates: RebalanceRates,
         initial_cash: float,

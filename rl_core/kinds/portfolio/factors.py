@@ -120,11 +120,8 @@ def dollar_volume(panel: Panel, listed: Listing, age: NDArray[np.int64]) -> Arra
         )
     days = np.clip(age + 1, 1, WINDOW)
     rows = np.minimum(np.arange(1, len(age) + 1), WINDOW)[:, None]
-    return (
-        exact_trailing_mean(np.where(listed.trades, np.nan_to_num(value), 0.0), WINDOW)
-        * rows
-        / days
-    )
+    traded = np.where(listed.trades, np.nan_to_num(value), 0.0)
+    return exact_trailing_mean(traded, WINDOW) * rows / days
 
 
 def _smallness(panel: Panel, listed: Listing, age: NDArray[np.int64], size: SizeMeasure) -> Array:

@@ -20,7 +20,12 @@ from rl_core.kinds.portfolio.account import account_now
 from rl_core.kinds.portfolio.engine import PortfolioWalk, walk_portfolio
 from rl_core.kinds.portfolio.market import PanelMarket, PanelPreparation, prepare_panel
 from rl_core.kinds.portfolio.quotes import order_details
-from rl_core.kinds.portfolio.settings import FACTOR_PLACES, FACTOR_REGIMES, PortfolioDesk, Regime
+from rl_core.kinds.portfolio.settings import (
+    FACTOR_PLACES,
+    FACTOR_REGIMES,
+    Allocation,
+    PortfolioDesk,
+)
 from rl_core.kinds.portfolio.state import PORTFOLIO_STATE
 from rl_core.kinds.portfolio.teacher import UniverseView, allocator_vote
 from rl_core.offline.prices import panel_prices
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
     from rl_core.kinds.portfolio.env import PortfolioWindows
 
-HOLD, ALL_ALIKE = (FACTOR_REGIMES[FACTOR_PLACES[name]] for name in ("HOLD", "EQUAL_WEIGHT"))
+KEEP_REGIME, ALL_ALIKE = (FACTOR_REGIMES[FACTOR_PLACES[name]] for name in ("HOLD", "EQUAL_WEIGHT"))
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class PortfolioKind(DeskKind):
         return self.desk.bars.interval_ns * 7 // 5
 
     @cached_property
-    def menu(self) -> tuple[Regime, ...]:
+    def menu(self) -> tuple[Allocation, ...]:
         """What the desk may choose from."""
         return self.desk.allocations.menu
 
@@ -135,7 +140,7 @@ class PortfolioKind(DeskKind):
         market: PanelMarket,
         first: int,
         action: NDArray[np.int8],
-        menu: Sequence[Regime],
+        menu: Sequence[Allocation],
         note: str = "",
     ) -> AccountWalk:
         names = self.desk.allocations.portfolios
@@ -196,7 +201,7 @@ class PortfolioKind(DeskKind):
         market: PanelMarket,
         first_bar: int,
         num_bars: int,
-        regime: Regime,
+        regime: Allocation,
         every: int | None,
         note: str = "",
     ) -> AccountWalk:
@@ -207,7 +212,7 @@ class PortfolioKind(DeskKind):
         session = first_bar + np.arange(num_bars)
         is_due = np.zeros(num_bars, dtype=bool) if every is None else session % every == 0
         action = (is_due | (session == first_bar)).astype(np.int8)
-        return self._walk(market, first_bar, action, (HOLD, regime), note)
+        return self._walk(market, first_bar, action, (KEEP_REGIME, regime), note)
 
     @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:

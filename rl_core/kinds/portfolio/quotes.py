@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rl_core.kinds.portfolio.account import Holdings
 from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.market import PanelMarket
-from rl_core.kinds.portfolio.settings import PortfolioDesk, Regime
+from rl_core.kinds.portfolio.settings import Allocation, PortfolioDesk
 from rl_core.trading.rebalancing import Rebalanced, rebalance
 
 Array = NDArray[np.float64]
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 SMALLEST_SHOWN = 1e-6
 
 
-def weights_of(market: PanelMarket, desk: PortfolioDesk, regime: Regime) -> Array:
+def weights_of(market: PanelMarket, desk: PortfolioDesk, regime: Allocation) -> Array:
     """What a regime asks for, (T, S); nothing for one that is no order."""
     (place,) = portfolio_places([regime], desk.allocations.portfolios)
     return market.portfolios[:, place] * regime.invested
@@ -29,7 +29,7 @@ def weights_of(market: PanelMarket, desk: PortfolioDesk, regime: Regime) -> Arra
 def quote(
     market: PanelMarket,
     desk: PortfolioDesk,
-    regime: Regime,
+    regime: Allocation,
     before: Array,
     sessions: slice,
     equity: float,
@@ -49,7 +49,7 @@ def quote(
 
 
 def order_details(
-    market: PanelMarket, desk: PortfolioDesk, regime: Regime, account: Holdings
+    market: PanelMarket, desk: PortfolioDesk, regime: Allocation, account: Holdings
 ) -> dict[str, Any]:
     """Weights after the order, what to trade for it, and the cost to expect.
 

@@ -24,7 +24,7 @@ HAND_WRITTEN: Mapping[str, Allocations] = {"etf_16": ETF_16, "names_24": NAMES_2
 
 
 @dataclass(frozen=True)
-class Regime:
+class Allocation:
     """One thing to do with a portfolio."""
 
     name: str
@@ -55,18 +55,18 @@ TOP_SHARES: Mapping[str, tuple[str, float]] = {  # portfolio -> factor, share of
 
 
 FACTOR_REGIMES = (
-    Regime(KEEP, None, 0.0, "keep what is held"),
-    Regime(CASH, EQUAL, 0.0, "sell everything"),
-    Regime("DEFENSIVE", EQUAL, 0.5, "50% cash, 50% equal weight"),
-    Regime("LIGHT_CASH", EQUAL, 0.75, "25% cash, 75% equal weight"),
-    Regime("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike"),
-    Regime("MOMENTUM", "momentum half", 1.0, "top half by 20-session return"),
-    Regime("LOW_VOL", "low_vol half", 1.0, "top half by lowest 20-session volatility"),
-    Regime("QUALITY", "quality half", 1.0, "top half by 20-session Sharpe ratio"),
-    Regime("SIZE_SMALL", "size half", 1.0, "smallest half"),
-    Regime("SAFE_MOMENTUM", "momentum half", 0.7, "30% cash, 70% momentum"),
-    Regime("SAFE_QUALITY", "quality half", 0.7, "30% cash, 70% quality"),
-    Regime("RISK_ON", "momentum 30%", 1.0, "top 30% by 20-session return"),
+    Allocation(KEEP, None, 0.0, "keep what is held"),
+    Allocation(CASH, EQUAL, 0.0, "sell everything"),
+    Allocation("DEFENSIVE", EQUAL, 0.5, "50% cash, 50% equal weight"),
+    Allocation("LIGHT_CASH", EQUAL, 0.75, "25% cash, 75% equal weight"),
+    Allocation("EQUAL_WEIGHT", EQUAL, 1.0, "every listed stock alike"),
+    Allocation("MOMENTUM", "momentum half", 1.0, "top half by 20-session return"),
+    Allocation("LOW_VOL", "low_vol half", 1.0, "top half by lowest 20-session volatility"),
+    Allocation("QUALITY", "quality half", 1.0, "top half by 20-session Sharpe ratio"),
+    Allocation("SIZE_SMALL", "size half", 1.0, "smallest half"),
+    Allocation("SAFE_MOMENTUM", "momentum half", 0.7, "30% cash, 70% momentum"),
+    Allocation("SAFE_QUALITY", "quality half", 0.7, "30% cash, 70% quality"),
+    Allocation("RISK_ON", "momentum 30%", 1.0, "top 30% by 20-session return"),
 )
 
 
@@ -105,7 +105,7 @@ class AllocationConfig(BaseModel):
         return self
 
     @property
-    def menu(self) -> tuple[Regime, ...]:
+    def menu(self) -> tuple[Allocation, ...]:
         """The regimes; their order is that of the actions, HOLD first."""
         if self.regimes == "factors_12":
             return FACTOR_REGIMES
@@ -135,10 +135,10 @@ class AllocationConfig(BaseModel):
             )
 
 
-def _hand_written(name: str, weights: Mapping[str, float]) -> Regime:
+def _hand_written(name: str, weights: Mapping[str, float]) -> Allocation:
     parts = [f"{weight:.0%} {symbol}" for symbol, weight in weights.items()]
     cash = 1 - sum(weights.values())
-    return Regime(
+    return Allocation(
         name, name, 1.0, ", ".join([*parts, f"{cash:.0%} cash"] if cash > ROUNDING else parts)
     )
 

@@ -14,7 +14,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.kinds.portfolio.kind import PortfolioKind
 from rl_core.kinds.portfolio.market import PanelMarket
 from rl_core.kinds.portfolio.quotes import quote, weights_of
-from rl_core.kinds.portfolio.settings import PortfolioDesk, Regime
+from rl_core.kinds.portfolio.settings import Allocation, PortfolioDesk
 from rl_core.kinds.portfolio.universe import LONGEST_WINDOW
 from rl_core.market.settings import Split
 from rl_core.market.splits import split_bars
@@ -48,7 +48,7 @@ def regime_table(
 
 
 def _kept_up(
-    market: PanelMarket, desk: PortfolioDesk, regime: Regime, every: int
+    market: PanelMarket, desk: PortfolioDesk, regime: Allocation, every: int
 ) -> dict[str, float | None]:
     if every < 1:
         raise TollgateError(f"--every must be at least 1 session, was {every}")
@@ -76,7 +76,7 @@ def _session(market: PanelMarket, day: str) -> slice:
 
 
 def _record(
-    market: PanelMarket, desk: PortfolioDesk, regime: Regime, sessions: slice
+    market: PanelMarket, desk: PortfolioDesk, regime: Allocation, sessions: slice
 ) -> dict[str, Any]:
     target = weights_of(market, desk, regime)[sessions]
     equal, equity = market.portfolios[sessions, 0], desk.initial_cash

@@ -16,8 +16,8 @@ from rl_core.kinds.portfolio.allocations import portfolio_places
 from rl_core.kinds.portfolio.settings import (
     FACTOR_PLACES,
     FACTOR_REGIMES,
+    Allocation,
     AllocatorConfig,
-    Regime,
 )
 from rl_core.kinds.portfolio.state import UNIVERSE_FEATURES
 from rl_core.teacher.analysts import Signal
@@ -62,13 +62,13 @@ class UniverseView:
     weights: Array  # (T, P, S) of the portfolios
     exposures: NDArray[np.float32]  # (T, F, S) of the stocks
     portfolios: Sequence[str]  # P names
-    menu: Sequence[Regime]
+    menu: Sequence[Allocation]
 
     def column(self, name: str) -> Array:
         """A feature, (T,); 0 in the warm-up, in which nobody trades."""
         return np.nan_to_num(self.features[:, _COLUMNS[name]].astype(np.float64))
 
-    def looks(self, menu: Sequence[Regime]) -> Array:
+    def looks(self, menu: Sequence[Allocation]) -> Array:
         """How each regime looks on each day, (T, A, 1 + F): invested, exposure to each factor."""
         exposure = np.einsum("tps,tfs->tpf", self.weights, self.exposures, optimize=True)
         look = np.concatenate([self.weights.sum(axis=2)[..., None], exposure], axis=2)

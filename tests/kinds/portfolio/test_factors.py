@@ -14,7 +14,7 @@ from rl_core.kinds.portfolio.factors import (
     ranks,
     top_share,
 )
-from rl_core.kinds.portfolio.settings import FACTORS, AllocationConfig, Regime
+from rl_core.kinds.portfolio.settings import FACTORS, Allocation, AllocationConfig
 from rl_core.market.panel import Listing, Panel, listing
 from tests.panels import panel_of, random_closes, with_comings_and_goings
 
@@ -70,7 +70,7 @@ def weights_of(config: AllocationConfig, panel: Panel) -> dict[str, np.ndarray]:
     factors, listed = scored(panel)
     table = portfolio_weights(config, factors, listed, panel.symbols)[-1]
 
-    def weight(regime: Regime) -> np.ndarray:
+    def weight(regime: Allocation) -> np.ndarray:
         if not regime.is_order:
             return np.zeros(len(panel.symbols))
         return regime.invested * table[config.portfolios.index(str(regime.portfolio))]
