@@ -24,7 +24,7 @@ from rl_core.learning.hardware.memory import keep_freed_memory
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.ppo.history import PPOIteration, Validation
 from rl_core.learning.ppo.learner import new_learner
-from rl_core.learning.ppo.setup import Problem
+from rl_core.learning.ppo.setup import TrainingProblem
 from rl_core.learning.ppo.tracker import TradeSummary
 from rl_core.learning.ppo.train import train_ppo
 from rl_core.learning.ppo.update import ReturnTargets
@@ -73,7 +73,7 @@ def tollgate(epochs: int, shape: ModelConfig = MLP, **changes: object) -> float:
     config = PPOConfig.model_validate(settings)
     horizons = ("1h", "24h") if config.auxiliary_losses else ()
     targets = ReturnTargets(horizons, torch.randn(market.BARS, len(horizons)))
-    problem: Problem[SpotState] = Problem(
+    problem: TrainingProblem[SpotState] = TrainingProblem(
         environment(config.rollout_steps), targets, market.INITIAL_CASH, unvalidated
     )
     torch.manual_seed(0)

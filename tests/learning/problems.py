@@ -17,7 +17,7 @@ from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.ppo.history import PPOIteration, Validation
 from rl_core.learning.ppo.learner import Learner, new_learner
 from rl_core.learning.ppo.rollout import collect_rollout
-from rl_core.learning.ppo.setup import Problem, Training, prepare_training
+from rl_core.learning.ppo.setup import Training, TrainingProblem, prepare_training
 from rl_core.learning.ppo.tracker import TradeSummary
 from rl_core.learning.ppo.train import Batch, prepare_batch, train_ppo
 from rl_core.learning.ppo.update import ReturnTargets
@@ -78,14 +78,16 @@ def rising(_model: ActorCritic, iteration: int) -> Validation:
     return Validation(iteration=iteration, score=float(iteration), figures={})
 
 
-def problem(clone: ActorCritic | None = None, **of_environment: float) -> Problem[SpotState]:
+def problem(
+    clone: ActorCritic | None = None, **of_environment: float
+) -> TrainingProblem[SpotState]:
     """The market with random return targets."""
     generator = torch.Generator().manual_seed(4)
     targets = ReturnTargets(("1h", "24h"), torch.randn(400, 2, generator=generator))
-    return Problem(environment(**of_environment), targets, 10_000.0, rising, clone)  # type: ignore[arg-type]
+    return TrainingProblem(environment(**of_environment), targets, 10_000.0, rising, clone)  # type: ignore[arg-type]
 
 
-def future_problem() -> Problem[FuturesState]:
+def future_problem() -> TrainingProblem[FuturesState]:
     """A few simulated sessions; episodes go on over rollouts."""
     market = prepared(future_bars())
     environment = episodes(
@@ -93,10 +95,10 @@ def future_problem() -> Problem[FuturesState]:
     ).at_progress(0.0)
     generator = torch.Generator().manual_seed(4)
     targets = torch.randn(len(market.bars), 2, generator=generator)
-    return Problem(environment, ReturnTargets(("1h", "24h"), targets), 50_000.0, rising)
+    return TrainingProblem(environment, ReturnTargets(("1h", "24h"), targets), 50_000.0, rising)
 
 
-def portfolio_problem() -> Problem[PortfolioState]:
+def portfolio_problem() -> TrainingProblem[PortfolioState]:
     """Nine stocks that come and go, and twelve regimes without a strength."""
     market = panels.prepared(panels.panel_of(panels.with_comings_and_goings(
         panels.random_closes(320, 9)
@@ -106,7 +108,7 @@ def portfolio_problem() -> Problem[PortfolioState]:
         market, np.arange(205, 319), CONFIG.rollout_steps, torch.device("cpu")
     )
     targets = torch.randn(320, 2, generator=torch.Generator().manual_seed(4))
-    return Problem(environment, ReturnTargets(("24h", "5d"), targets), 1e6, rising)
+    return TrainingProblem(environment, ReturnTargets(("24h", "5d"), targets), 1e6, rising)
 
 
 def new_model(
@@ -124,7 +126,7 @@ def new_model(
 def train(
     config: PPOConfig = CONFIG,
     model: ActorCritic | None = None,
-    of: Problem[SpotState] | None = None,
+    of: TrainingProblem[SpotState] | None = None,
 ) -> tuple[Learner, Silent]:
     """A whole training."""
     learner, watcher = new_learner(model or new_model(), config, {}), Silent()
@@ -135,7 +137,7 @@ def train(
 def one_rollout(
     config: PPOConfig = CONFIG,
     model: ActorCritic | None = None,
-    of: Problem[SpotState] | None = None,
+    of: TrainingProblem[SpotState] | None = None,
 ) -> tuple[Training[SpotState], Batch]:
     """A training that has collected one rollout."""
     learner = new_learner(model or new_model(), config, {})

@@ -47,7 +47,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True)
-class Problem(Generic[State]):
+class TrainingProblem(Generic[State]):
     """What is learned.
 
     Args:
@@ -70,7 +70,7 @@ class Training(Generic[State]):
     """A training under way: what changes is in `learner` and `buffers`."""
 
     learner: Learner
-    problem: Problem[State]
+    problem: TrainingProblem[State]
     config: PPOConfig
     watcher: Watcher
     processes: Processes
@@ -86,7 +86,7 @@ class Training(Generic[State]):
 
 def prepare_training(
     learner: Learner,
-    problem: Problem[State],
+    problem: TrainingProblem[State],
     config: PPOConfig,
     watcher: Watcher,
     processes: Processes,

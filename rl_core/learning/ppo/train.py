@@ -25,7 +25,7 @@ from rl_core.learning.ppo.figures import (
 from rl_core.learning.ppo.gae import compute_gae, normalise
 from rl_core.learning.ppo.learner import Learner
 from rl_core.learning.ppo.rollout import Rollout, collect_rollout
-from rl_core.learning.ppo.setup import Problem, Training, Watcher, prepare_training
+from rl_core.learning.ppo.setup import Training, TrainingProblem, Watcher, prepare_training
 from rl_core.learning.ppo.tracker import TradeTotals
 from rl_core.learning.ppo.update import (
     Losses,
@@ -39,7 +39,7 @@ EARLY_STOP_FACTOR = 1.5  # of the target KL, as in OpenAI's Spinning Up
 
 def train_ppo(
     learner: Learner,
-    problem: Problem[State],
+    problem: TrainingProblem[State],
     config: PPOConfig,
     watcher: Watcher,
     *,

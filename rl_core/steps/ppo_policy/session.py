@@ -33,7 +33,7 @@ from rl_core.learning.ppo.history import Validation
 from rl_core.learning.ppo.learner import Learner, new_learner, require_same_shapes
 from rl_core.learning.ppo.reporting import TrainingLog
 from rl_core.learning.ppo.rollout import blank_position
-from rl_core.learning.ppo.setup import Problem
+from rl_core.learning.ppo.setup import TrainingProblem
 from rl_core.learning.ppo.sizing import ProblemSize, fitted, tiling_of
 from rl_core.learning.ppo.train import train_ppo
 from rl_core.learning.ppo.update import ReturnTargets
@@ -219,7 +219,7 @@ def fitting_desk(task: Task, policy: Policy, found: FoundCheckpoint | None) -> D
 
 def trading_problem(
     task: Task, desk: DeskConfig, policy: Policy, device: torch.device
-) -> Problem[Any]:
+) -> TrainingProblem[Any]:
     """The training span with the data filter's starts, and how a policy is validated."""
     dataset, kind = read_dataset(task.input(REGIMES)), kind_of(desk)
     market = read_market(task.context, task.input(BARS), policy.spec.thresholds)
@@ -236,7 +236,7 @@ def trading_problem(
             returns=condensed(bar_returns(walk.equity)),
         )
 
-    return Problem(
+    return TrainingProblem(
         environment=kind.training_environment(
             market,
             kept_bars(desk, dataset, policy.spec.thresholds),

@@ -30,7 +30,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Rival:
+class ChampionWalk:
     """The comparison with the champion: its returns, or why there is none."""
 
     comparison: ChampionComparison
@@ -39,7 +39,7 @@ class Rival:
 
 def champion_on(
     task: Task, weights: str, span: tuple[int, int], decisions: PolicyDecisions
-) -> Rival | None:
+) -> ChampionWalk | None:
     """The champion's way through a span; None if the desk has no champion.
 
     Args:
@@ -61,15 +61,15 @@ def champion_on(
         settings=settings_that_differ(context, version),
     )
     if manifest.files[WEIGHTS] == weights:
-        return Rival(same, None)
+        return ChampionWalk(same, None)
     try:
         action, walk = walk_champion(task, version, span)
     except TollgateError as error:
         found = {"is_same_policy": False, "agreement": None, "reason": str(error)}
-        return Rival(same.model_copy(update=found), None)
+        return ChampionWalk(same.model_copy(update=found), None)
     agreement = float((action == decisions.action).mean())
     found = {"is_same_policy": False, "agreement": agreement}
-    return Rival(same.model_copy(update=found), walk)
+    return ChampionWalk(same.model_copy(update=found), walk)
 
 
 def walk_champion(

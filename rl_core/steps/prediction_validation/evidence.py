@@ -64,7 +64,7 @@ VOLATILITY_FLOOR = 0.1  # of the training median: a market that stands still pro
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPolicy:
     """The policy under judgement, and what it is judged on."""
 
     context: DeskContext
@@ -108,7 +108,7 @@ class Judged:
 
 
 def safety_evidence(
-    judged: Judged, regimes: Mapping[str, RegimeFigures], account_error: float
+    judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures], account_error: float
 ) -> Evidence:
     """Gather the arrays that the safety tier judges."""
     policy, bc = judged.policy, judged.desk.bc
@@ -132,7 +132,7 @@ def safety_evidence(
     )
 
 
-def answering(judged: Judged) -> Callable[[], object]:
+def answering(judged: JudgedPolicy) -> Callable[[], object]:
     """What a served model does to answer for the last bar, to be timed."""
     policy = judged.policy
     model = LoadedModel(policy, judged.desk, {}, policy.spec.memory_bars)
@@ -157,7 +157,7 @@ def behaviour(policy: Policy, rows: Demonstrations, config: CloningConfig) -> Be
     )
 
 
-def head_training(judged: Judged, rows: Demonstrations) -> HeadTraining:
+def head_training(judged: JudgedPolicy, rows: Demonstrations) -> HeadTraining:
     """How far the return heads moved, and how much of the trunk's gradient is theirs."""
     initial = load_initial_heads(judged.input(PPO))
     moved = torch.zeros(len(judged.policy.spec.horizons))
@@ -199,7 +199,7 @@ def gradient_share(model: ActorCritic, rows: Demonstrations, config: CloningConf
     return float(norms[0] / (norms[0] + norms[1]).clamp(min=1e-12))
 
 
-def clone_agreement(judged: Judged, test: Demonstrations) -> CloneAgreement:
+def clone_agreement(judged: JudgedPolicy, test: Demonstrations) -> CloneAgreement:
     """How the clone that PPO began with agrees with the teacher."""
     sealed = judged.context.input_of(judged.input(PPO), CLONE)
     clone = load_policy(sealed, judged.context.kind.state.names)
@@ -213,7 +213,7 @@ def clone_agreement(judged: Judged, test: Demonstrations) -> CloneAgreement:
     )
 
 
-def missing_links(judged: Judged) -> list[str]:
+def missing_links(judged: JudgedPolicy) -> list[str]:
     """Steps that the policy's lineage should have and has not, or what is wrong with one."""
     try:
         found = judged.context.artifacts.lineage(judged.input(PPO).artifact)
@@ -239,14 +239,14 @@ def complete_ledger(context: DeskContext) -> list[Trial]:
     return trials
 
 
-def overlap_bars(judged: Judged) -> tuple[int, ...]:
+def overlap_bars(judged: JudgedPolicy) -> tuple[int, ...]:
     """How many bars a target of each horizon spans, (H,)."""
     interval = judged.desk.bars.interval_ns
     return tuple(max(-(-length_ns(h) // interval), 1) for h in judged.policy.spec.horizons)
 
 
 def skill_evidence(
-    judged: Judged, returns: Mapping[str, Array], bars_per_year: float
+    judged: JudgedPolicy, returns: Mapping[str, Array], bars_per_year: float
 ) -> SkillEvidence:
     """Gather the arrays that the skill tier judges."""
     horizons = judged.policy.spec.horizons
@@ -271,7 +271,7 @@ def skill_evidence(
     )
 
 
-def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterval]:
+def return_intervals(judged: JudgedPolicy, coverage: float) -> dict[str, ReturnInterval]:
     """Conformal intervals of each horizon; empty if the heads are untrained.
 
     A residual is measured in volatilities of its bar, so that an interval is wide when the market
@@ -307,7 +307,7 @@ def return_intervals(judged: Judged, coverage: float) -> dict[str, ReturnInterva
 
 
 @torch.no_grad()
-def _residuals(judged: Judged, split: str, volatility: Array, floor: float) -> Array:
+def _residuals(judged: JudgedPolicy, split: str, volatility: Array, floor: float) -> Array:
     """What came less what was predicted (R, H), in volatilities of the bar."""
     model, rows = judged.policy.model.eval(), judged.demonstrations(split)
     heads: Heads = split_heads(model, rows, judged.desk.bc)

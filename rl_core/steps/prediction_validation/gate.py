@@ -22,9 +22,9 @@ from rl_core.steps.bars import BARS, caveats, quality_of
 from rl_core.steps.context import Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO, record_every_trial
-from rl_core.steps.prediction_validation.champion import Rival, champion_on
+from rl_core.steps.prediction_validation.champion import ChampionWalk, champion_on
 from rl_core.steps.prediction_validation.evidence import (
-    Judged,
+    JudgedPolicy,
     return_intervals,
     safety_evidence,
     skill_evidence,
@@ -48,7 +48,7 @@ def build(task: Task) -> GateFacts:
     decisions, own = evaluate_policy(
         context.kind, market, policy.model, span, memory_bars=policy.spec.memory_bars
     )
-    judged = Judged(context, task.inputs, policy, market, dataset, decisions)
+    judged = JudgedPolicy(context, task.inputs, policy, market, dataset, decisions)
     weights = sealed.seal.files[WEIGHTS]
     context.trials.judged(weights, own.performance.sharpe)
     rival = champion_on(task, weights, span, decisions)
@@ -66,7 +66,7 @@ def build(task: Task) -> GateFacts:
 
 
 def accounts(
-    judged: Judged, own: AccountWalk, first: int, rival: Rival | None
+    judged: JudgedPolicy, own: AccountWalk, first: int, rival: ChampionWalk | None
 ) -> dict[str, AccountWalk]:
     """The policy's account through the test span, and all that it stands beside."""
     kind, test = judged.context.kind, judged.rows("test")
@@ -82,7 +82,7 @@ def accounts(
 
 
 def judge_policy(
-    judged: Judged, walks: dict[str, AccountWalk], rival: Rival | None, content: str
+    judged: JudgedPolicy, walks: dict[str, AccountWalk], rival: ChampionWalk | None, content: str
 ) -> GateReport:
     """Judge a policy in both tiers, on the test span."""
     desk, test = judged.desk, judged.rows("test")
@@ -115,7 +115,7 @@ def judge_policy(
     )
 
 
-def speak_of_champion(skill: SkillReport, rival: Rival | None) -> SkillReport:
+def speak_of_champion(skill: SkillReport, rival: ChampionWalk | None) -> SkillReport:
     """One that cannot be compared is not beaten; one of the same weights need not be."""
     if rival is None or rival.walk is not None:
         return skill
@@ -143,7 +143,7 @@ def with_intervals(walks: dict[str, AccountWalk], skill: SkillReport) -> dict[st
 
 
 def figures_by_regime(
-    judged: Judged, own: AccountWalk, per_year: float
+    judged: JudgedPolicy, own: AccountWalk, per_year: float
 ) -> dict[str, RegimeFigures]:
     """The policy in each kind of market."""
     test = judged.rows("test")
@@ -159,7 +159,7 @@ def figures_by_regime(
     )  # fmt: skip
 
 
-def metrics_by_horizon(judged: Judged) -> dict[str, PredictionMetrics]:
+def metrics_by_horizon(judged: JudgedPolicy) -> dict[str, PredictionMetrics]:
     """Prediction metrics; empty where predictions are missing or not finite."""
     predictions = judged.predictions
     if predictions is None or not np.isfinite(predictions).all():
@@ -178,7 +178,7 @@ def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
 
 
 def write_report(
-    directory: Path, judged: Judged, report: GateReport, walks: dict[str, AccountWalk]
+    directory: Path, judged: JudgedPolicy, report: GateReport, walks: dict[str, AccountWalk]
 ) -> None:
     """The report for machines and for people, with its plots."""
     write_json(directory / REPORT, report.model_dump(mode="json"))
@@ -194,7 +194,7 @@ def write_report(
     )
 
 
-def action_shares(judged: Judged) -> dict[str, dict[str, float]]:
+def action_shares(judged: JudgedPolicy) -> dict[str, dict[str, float]]:
     """How often which action was chosen: by the policy, and by its teacher in both spans."""
     names = judged.policy.spec.actions
     taken = {

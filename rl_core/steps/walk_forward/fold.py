@@ -33,7 +33,7 @@ from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.options import BuildOptions
 from rl_core.steps.ppo_policy.step import PPO
-from rl_core.steps.prediction_validation.evidence import Judged, return_intervals
+from rl_core.steps.prediction_validation.evidence import JudgedPolicy, return_intervals
 from rl_core.steps.reading import read_bars, read_dataset, read_market, read_sentiment
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, run_chain, verdicts
@@ -172,7 +172,7 @@ def write_fold(context: DeskContext, fold: Fold, seed: int, directory: Path) -> 
         parts.append(returns_of(context, market, dataset, own, span).assign(group=group))
     account = pd.concat(parts)
     account.to_parquet(directory / ACCOUNT)
-    judged = Judged(context, inputs, policy, market, dataset, walked[-1])
+    judged = JudgedPolicy(context, inputs, policy, market, dataset, walked[-1])
     intervals = return_intervals(judged, context.desk.gate.interval_coverage)
     train, test = (judged.rows(split)["timestamp"] for split in ("train", "test"))
     checks = {check.name: check for check in verdicts(context, OFFLINE_DATASET)}

@@ -14,7 +14,7 @@ from rl_core.learning.hardware.distributed import ONE_PROCESS, Processes, joined
 from rl_core.learning.ppo.figures import Batch, UpdateLog
 from rl_core.learning.ppo.learner import new_learner
 from rl_core.learning.ppo.rollout import Rollout
-from rl_core.learning.ppo.setup import Problem, Training, prepare_training
+from rl_core.learning.ppo.setup import Training, TrainingProblem, prepare_training
 from rl_core.learning.ppo.tracker import Tally
 from rl_core.learning.ppo.train import prepare_batch, update_policy
 from tests.learning.problems import CONFIG, Silent, new_model, one_rollout, problem, train
@@ -35,7 +35,7 @@ def accounts(rollout: Rollout, some: slice) -> Rollout:
     return Rollout(**columns, tally=tally, memory=None)
 
 
-def partly_known() -> Problem[SpotState]:
+def partly_known() -> TrainingProblem[SpotState]:
     """A third of the targets is unknown, unevenly between the halves."""
     of = problem()
     of.targets.values[::3] = torch.nan

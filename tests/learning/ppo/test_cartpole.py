@@ -14,7 +14,7 @@ from rl_core.learning.envs.gymnasium import GymEnvironment, GymState
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.ppo.history import Validation
 from rl_core.learning.ppo.learner import new_learner
-from rl_core.learning.ppo.setup import Problem
+from rl_core.learning.ppo.setup import TrainingProblem
 from rl_core.learning.ppo.train import train_ppo
 from rl_core.learning.ppo.update import ReturnTargets
 from rl_core.learning.settings import ModelConfig, PPOConfig
@@ -57,7 +57,7 @@ def train(seed: int, config: PPOConfig) -> ActorCritic:
     def validate(policy: ActorCritic, iteration: int) -> Validation:
         return Validation(iteration=iteration, score=mean_return(policy, 40, 123), figures={})
 
-    problem: Problem[GymState] = Problem(
+    problem: TrainingProblem[GymState] = TrainingProblem(
         GymEnvironment(envs(8)), ReturnTargets((), torch.zeros(1, 0)), 1.0, validate
     )
     config = config.model_copy(update={"seed": seed})

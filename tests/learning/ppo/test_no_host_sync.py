@@ -15,7 +15,7 @@ from rl_core.learning.hardware.distributed import ONE_PROCESS
 from rl_core.learning.ppo.figures import UpdateLog
 from rl_core.learning.ppo.learner import new_learner
 from rl_core.learning.ppo.rollout import collect_rollout
-from rl_core.learning.ppo.setup import Problem, prepare_training
+from rl_core.learning.ppo.setup import TrainingProblem, prepare_training
 from rl_core.learning.ppo.train import (
     prepare_batch,
     update_critic,
@@ -63,7 +63,7 @@ class NoHostSync(TorchDispatchMode):
 )
 @pytest.mark.parametrize("shape", [SMALL, RECURRENT])
 def test_a_rollout_and_its_updates_never_ask_for_a_value(
-    shape: ModelConfig, of: Callable[[], Problem[Any]], sizes: tuple[int, int]
+    shape: ModelConfig, of: Callable[[], TrainingProblem[Any]], sizes: tuple[int, int]
 ) -> None:
     model, rules = new_model(shape, *sizes, has_strength=sizes[1] == 3), len(of().environment.rules)
     learner = new_learner(model, CONFIG, {}, num_rules=rules)
