@@ -1,20 +1,13 @@
 """prediction_validation, built: the policy judged on the test span."""
 
-from pathlib import Path
-
 import numpy as np
 
-from rl_core.base.files import write_json
 from rl_core.judging.accounts import CHAMPION, POLICY, TEACHER
-from rl_core.judging.figures import PredictionMetrics, RegimeFigures, SkillReport
-from rl_core.judging.metrics import prediction_metrics
+from rl_core.judging.figures import SkillReport
 from rl_core.judging.report import GateReport
-from rl_core.judging.reports.gate import markdown
-from rl_core.judging.reports.plots import write_plots
 from rl_core.judging.reports.verdict import verdict
 from rl_core.judging.safety import judge_safety
 from rl_core.judging.skill.tier import judge_skill
-from rl_core.judging.stress import regime_figures, regimes_of
 from rl_core.kinds.registry import AccountWalk
 from rl_core.learning.models.policy_file import WEIGHTS, load_policy
 from rl_core.offline.dataset import action_distribution
@@ -23,13 +16,15 @@ from rl_core.steps.context import Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO, record_every_trial
 from rl_core.steps.prediction_validation.champion import ChampionWalk, champion_on
-from rl_core.steps.prediction_validation.evidence import (
-    JudgedPolicy,
-    return_intervals,
-    safety_evidence,
-    skill_evidence,
+from rl_core.steps.prediction_validation.judged import JudgedPolicy
+from rl_core.steps.prediction_validation.reporting import (
+    figures_by_regime,
+    metrics_by_horizon,
+    write_report,
 )
-from rl_core.steps.prediction_validation.step import REPORT, REPORT_TEXT, GateFacts
+from rl_core.steps.prediction_validation.safety_evidence import safety_evidence
+from rl_core.steps.prediction_validation.skill_evidence import return_intervals, skill_evidence
+from rl_core.steps.prediction_validation.step import GateFacts
 from rl_core.steps.reading import read_dataset, read_market
 from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.trading.performance import Performance, annual_factor, bar_returns
@@ -142,68 +137,6 @@ def with_intervals(walks: dict[str, AccountWalk], skill: SkillReport) -> dict[st
     return found
 
 
-def figures_by_regime(
-    judged: JudgedPolicy, own: AccountWalk, per_year: float
-) -> dict[str, RegimeFigures]:
-    """The policy in each kind of market."""
-    test = judged.rows("test")
-    regimes = regimes_of(
-        test["regime"].to_numpy(np.int8),
-        test["adx"].to_numpy(np.float64),
-        judged.policy.spec.thresholds.trending_adx,
-    )
-    decisions = judged.decisions
-    return regime_figures(
-        regimes, decisions.action, judged.policy.spec.actions, judged.predictions,
-        bar_returns(own.equity), per_year,
-    )  # fmt: skip
-
-
-def metrics_by_horizon(judged: JudgedPolicy) -> dict[str, PredictionMetrics]:
-    """Prediction metrics; empty where predictions are missing or not finite."""
-    predictions = judged.predictions
-    if predictions is None or not np.isfinite(predictions).all():
-        return {}
-    return {
-        horizon: prediction_metrics(prediction, target)
-        for horizon, prediction, target in zip(
-            judged.policy.spec.horizons, predictions.T, judged.targets.T, strict=True
-        )
-    }
-
-
 def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
     """Largest relative difference, 0 where both are 0."""
     return float((np.abs(values - expected) / np.maximum(np.abs(expected), 1e-9)).max())
-
-
-def write_report(
-    directory: Path, judged: JudgedPolicy, report: GateReport, walks: dict[str, AccountWalk]
-) -> None:
-    """The report for machines and for people, with its plots."""
-    write_json(directory / REPORT, report.model_dump(mode="json"))
-    (directory / REPORT_TEXT).write_text(markdown(report))
-    write_plots(
-        directory,
-        report,
-        judged.rows("test")["timestamp"],
-        {name: walk.equity for name, walk in walks.items()},
-        judged.predictions,
-        judged.targets,
-        action_shares(judged),
-    )
-
-
-def action_shares(judged: JudgedPolicy) -> dict[str, dict[str, float]]:
-    """How often which action was chosen: by the policy, and by its teacher in both spans."""
-    names = judged.policy.spec.actions
-    taken = {
-        "this policy, test": judged.decisions.action,
-        "teacher, test": judged.rows("test")["action"],
-        "teacher, train": judged.rows("train")["action"],
-    }
-    return {
-        who: {name: count / len(actions) for name, count in counts.items()}
-        for who, actions in taken.items()
-        for counts in [action_distribution(actions, names)]
-    }

@@ -17,7 +17,7 @@ from rl_core.steps.bars import BARS
 from rl_core.steps.context import Task
 from rl_core.steps.reading import read_market
 from rl_core.steps.walk_forward.figures import FoldFigures, WalkForwardReport
-from rl_core.steps.walk_forward.fold import ACCOUNT, FIGURES, run_fold
+from rl_core.steps.walk_forward.fold import run_fold
 from rl_core.steps.walk_forward.folds import Fold, make_folds, paths_of
 from rl_core.steps.walk_forward.report import (
     markdown,
@@ -27,6 +27,7 @@ from rl_core.steps.walk_forward.report import (
     stitch,
     verdict,
 )
+from rl_core.steps.walk_forward.results import ACCOUNT, FIGURES
 from rl_core.steps.walk_forward.step import REPORT, REPORT_TEXT, WalkFacts
 from rl_core.store.sealed import SealedFolder
 from rl_core.trading.performance import annual_factor
