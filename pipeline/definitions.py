@@ -6,6 +6,8 @@ import re
 import dagster as dg
 
 from pipeline.step_asset import asset_key, step_asset, step_checks
+from rl_core.base.files import sha256_bytes
+from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig, read_desks
 from rl_core.steps.chain import STEPS
 
@@ -17,7 +19,7 @@ def desk_definitions(desk: DeskConfig) -> dg.Definitions:
     job = dg.define_asset_job(
         f"retrain_{desk.name}",
         selection=dg.AssetSelection.groups(desk.name),
-        description=f"Bars to deployed model. {desk.description}",
+        description=f"Bars to deployed model. {escaped(desk.description)}",
     )
     apart = [
         dg.define_asset_job(
@@ -48,10 +50,12 @@ def broken_desk(name: str, problem: str) -> dg.AssetSpec:
     """A desk whose file is wrong, as an asset that cannot be materialized and says why."""
     log.error("desk %s is left out: %s", name, problem)
     plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    if plain != name:  # two names may become one
+        plain += f"_{sha256_bytes(name.encode())[:6]}"
     return dg.AssetSpec(
         dg.AssetKey([plain, "settings_are_broken"]),
         group_name="broken_desks",
-        description=f"This desk is left out until its file is mended:\n\n    {problem}",
+        description=f"This desk is left out until its file is mended:\n\n    {escaped(problem)}",
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MOST_PACKAGES = 12
-MOST_MODULES = 22  # the gate's; most have at most 12, and none may grow beyond this
+MOST_MODULES = 17  # of the widest: where a kind of desk is put together
 
 
 def imported(path: Path) -> set[str]:
@@ -37,7 +37,7 @@ def test_no_module_leans_on_more_than_twelve_packages() -> None:
     assert heavy == {}
 
 
-def test_no_module_leans_on_more_modules_than_the_gate() -> None:
+def test_no_module_leans_on_more_modules_than_the_widest_now_does() -> None:
     heavy = {
         str(path.relative_to(ROOT)): len(imported(path))
         for path in ROOT.glob("rl_core/**/*.py")

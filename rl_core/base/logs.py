@@ -13,6 +13,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from rl_core.base.errors import TollgateError
+
 ROOT = "rl_core"
 FORMATS = ("text", "json")
 VARIABLE = "TOLLGATE_LOG"
@@ -50,8 +52,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(handler: logging.Handler | None = None) -> None:
-    """Let the library's log go to standard error or to a handler; the last call counts."""
-    is_json = os.environ.get(VARIABLE, "text") == "json"
+    """Let the library's log go to standard error or to a handler; the last call counts.
+
+    Raises:
+        TollgateError: TOLLGATE_LOG names no format.
+    """
+    chosen_format = os.environ.get(VARIABLE, "text")
+    if chosen_format not in FORMATS:
+        raise TollgateError(f"{VARIABLE} must be one of {', '.join(FORMATS)}, was {chosen_format}")
+    is_json = chosen_format == "json"
     chosen = handler or logging.StreamHandler(sys.stderr)
     if chosen.formatter is None:
         chosen.setFormatter(JsonFormatter() if is_json else PeopleFormatter())

@@ -1,6 +1,7 @@
 """Units of time in nanoseconds, and lengths of time such as `1h` or `5d`."""
 
 import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
@@ -36,3 +37,16 @@ def length_ns(text: str) -> int:
     if not is_whole or any(part[2] not in _NS_OF_UNIT for part in parts):
         raise ValueError(f"a length of time must read like 15min, 1h or 5d, was {text!r}")
     return sign * round(sum(float(part[1]) * _NS_OF_UNIT[part[2]] for part in parts))
+
+
+def known_timezone(name: str) -> str:
+    """The name of a time zone, if there is one of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones
+        raise ValueError(f"timezone must be one such as UTC, was {name}") from None
+    return name

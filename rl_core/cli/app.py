@@ -38,10 +38,10 @@ app.command()(gate_trial)
 
 def run() -> None:
     """Run the command line: a user's mistake is one line on standard error and exit code 2."""
-    logs.configure()
     if not sys.stdout.isatty():  # help that is piped is not cut to a narrow terminal's width
         os.environ.setdefault("TERMINAL_WIDTH", "120")
     try:
+        logs.configure()
         app()
     except (TollgateError, OSError) as error:
         print(f"tollgate: {one_line(error)}", file=sys.stderr)
@@ -49,11 +49,6 @@ def run() -> None:
     except Interrupted as interruption:
         print(f"tollgate: {interruption}", file=sys.stderr)
         raise SystemExit(128 + interruption.signum) from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":  # a library's own way to say: disk full
-            raise
-        print(f"tollgate: weights must be read and written, was not: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def one_line(error: TollgateError | OSError) -> str:
@@ -76,10 +71,14 @@ def desks(as_json: AsJson = False) -> None:
     found, broken = read_desks()
     files = desk_files()
     rows = [
-        {"desk": desk.name, "description": desk.description, "file": str(files[desk.name])}
+        {"desk": desk.name, "description": desk.description, "file": str(files[desk.name][0])}
         for desk in found
     ] + [
-        {"desk": name, "description": f"BROKEN: {problem}", "file": str(files[name])}
+        {
+            "desk": name,
+            "description": f"BROKEN: {problem}",
+            "file": ", ".join(str(file) for file in files[name]),
+        }
         for name, problem in broken.items()
     ]
     emit(rows, as_json, show.rows)
@@ -361,6 +360,7 @@ def clean(
     """
     from rl_core.cli import show
     from rl_core.steps.context import DeskContext
+    from rl_core.steps.ppo_policy.step import record_every_trial
     from rl_core.store.retention import clean as clean_lake
 
     context = DeskContext.open(desk)
@@ -368,7 +368,13 @@ def clean(
         each.path: each.num_bytes
         for each in clean_lake(context.artifacts, context.models, keep, is_dry_run=True)
     }
-    found = clean_lake(context.artifacts, context.models, keep, is_dry_run=not delete)
+    found = clean_lake(
+        context.artifacts,
+        context.models,
+        keep,
+        is_dry_run=not delete,
+        before=lambda: record_every_trial(context),  # a training that was killed before it could
+    )
     rows: list[dict[str, Any]] = [
         {
             "link": each.step,

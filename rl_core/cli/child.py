@@ -60,6 +60,8 @@ def train(
             joined=processes,
             stop=stop,
         )
+        if processes.count > 1 and not step.takes_processes:
+            raise TollgateError(f"{name} must run in one process, was started in {processes.count}")
         if processes.is_first:
             with reporter() as progress:
                 opened = _build(context, step, options)

@@ -95,10 +95,10 @@ def rollback(
 def promote(
     version: str,
     desk: Desk,
-    reason: Annotated[str, typer.Option(help="Why; it stays in the manifest for good.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays beside the manifest for good.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a version champion by hand, with a reason that its manifest keeps for good.
+    """Make a version champion by hand, with a reason that is kept beside its manifest for good.
 
     The gate makes champions of what proves itself; this is for a person who knows better and says
     so. The checks that the version did not pass are recorded with the reason. Example: `tollgate

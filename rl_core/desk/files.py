@@ -12,26 +12,21 @@ PACKAGED_DESKS = Path(__file__).parents[1] / "desks"
 ENDINGS = {".yaml", ".yml"}
 
 
-def desk_files() -> dict[str, Path]:
-    """Desk name -> its YAML file, `.yaml` or `.yml`.
+def desk_files() -> dict[str, list[Path]]:
+    """Desk name -> its YAML file, `.yaml` or `.yml`; several where they claim one name.
 
     Raises:
-        TollgateError: TOLLGATE_DESKS is no folder, or two files have one name.
+        TollgateError: TOLLGATE_DESKS is no folder.
     """
     folders = [PACKAGED_DESKS]
     if extra := os.environ.get("TOLLGATE_DESKS"):
         folders.append(Path(extra))
         if not folders[-1].is_dir():
             raise TollgateError(f"TOLLGATE_DESKS must be a folder, was {extra}")
-    files: dict[str, Path] = {}
+    files: dict[str, list[Path]] = {}
     for path in [file for folder in folders for file in sorted(folder.iterdir())]:
-        if path.suffix not in ENDINGS or path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise TollgateError(
-                f"desk names must differ, was {path.stem} in {files[path.stem]} and {path}"
-            )
-        files[path.stem] = path
+        if path.suffix in ENDINGS and not path.name.startswith("."):
+            files.setdefault(path.stem, []).append(path)
     return files
 
 
@@ -39,12 +34,16 @@ def load_desk(name: str) -> DeskConfig:
     """Read and validate a desk by name.
 
     Raises:
-        TollgateError: no such desk, or its file is wrong; one line says what and where.
+        TollgateError: no such desk, two files of its name, or its file is wrong; one line says
+            what and where.
     """
     files = desk_files()
     if name not in files:
         raise TollgateError(f"desk must be one of {', '.join(files)}, was {name}")
-    path = files[name]
+    path, *others = files[name]
+    if others:
+        claims = " and ".join(str(file) for file in files[name])
+        raise TollgateError(f"desk names must differ, was {name} in {claims}")
     settings = read_yaml(path)
     if settings.setdefault("name", name) != name:
         raise TollgateError(f"name in {path} must be {name}, like the file, was {settings['name']}")

@@ -82,6 +82,11 @@ class SkillConfig(BaseModel):
     seed: int = Field(default=0, ge=0, description="of the bootstrap")
 
 
+def blocks_by_default(check: str) -> bool:
+    """True if a check's failure keeps a version from its tier unless the desk says otherwise."""
+    return DEFAULT_SEVERITY.get(check, "block") == "block"
+
+
 class GateConfig(BaseModel):
     """Thresholds between a trained model and its use."""
 
@@ -147,7 +152,8 @@ class GateConfig(BaseModel):
 
     def blocks(self, check: str) -> bool:
         """Does a check's failure keep a version from its tier?"""
-        return self.severity.get(check, DEFAULT_SEVERITY.get(check, "block")) == "block"
+        chosen = self.severity.get(check)
+        return blocks_by_default(check) if chosen is None else chosen == "block"
 
 
 class WalkForwardConfig(BaseModel):

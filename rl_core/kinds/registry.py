@@ -7,22 +7,17 @@ methods that need it, so that a desk can be read and backtested without it.
 from rl_core.kinds.base import AccountWalk, DeskKind
 from rl_core.kinds.futures.kind import FuturesKind
 from rl_core.kinds.futures.settings import FuturesDesk
-from rl_core.kinds.futures.state import FUTURES_STATE
 from rl_core.kinds.portfolio.kind import PortfolioKind
 from rl_core.kinds.portfolio.settings import PortfolioDesk
-from rl_core.kinds.portfolio.state import (
-    PORTFOLIO_STATE,
-)
 from rl_core.kinds.settings import DeskConfig
 from rl_core.kinds.spot.kind import SpotKind
 from rl_core.kinds.spot.settings import SpotDesk
-from rl_core.kinds.spot.state import SPOT_STATE
 
 __all__ = ["AccountWalk", "DeskKind", "kind_of"]
 
 
 def kind_of(desk: DeskConfig) -> DeskKind:
-    """The kind of a desk's kind."""
+    """What a desk of spot, futures or portfolio trades, and how."""
     match desk:
         case SpotDesk():
             return SpotKind(desk)
@@ -32,6 +27,3 @@ def kind_of(desk: DeskConfig) -> DeskKind:
             return PortfolioKind(desk)
         case _:
             raise TypeError(f"desk must be of a known kind, was {type(desk).__name__}")
-
-
-STATES = {"spot": SPOT_STATE, "futures": FUTURES_STATE, "portfolio": PORTFOLIO_STATE}

@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.errors import validated
-from rl_core.base.units import length_ns
+from rl_core.base.units import known_timezone, length_ns
 from rl_core.features.settings import RegimeConfig, SentimentConfig
 from rl_core.judging.settings import GateConfig, WalkForwardConfig
 from rl_core.learning.settings import (
@@ -49,13 +48,10 @@ class RetrainConfig(BaseModel):
             raise ValueError(f"cron must name a time that comes, was {cron!r}") from None
         return cron
 
-    @model_validator(mode="after")
-    def _timezone_exists(self) -> Self:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
-        return self
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        return known_timezone(timezone)
 
 
 # what Dagster takes for an owner

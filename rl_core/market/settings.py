@@ -5,11 +5,10 @@ from datetime import date
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rl_core.base.units import length_ns
+from rl_core.base.units import known_timezone, length_ns
 
 
 class SourceConfig(BaseModel):
@@ -42,10 +41,7 @@ class SourceConfig(BaseModel):
     def _interval_and_timezone_are_known(self) -> Self:
         if self.interval_ns <= 0:
             raise ValueError(f"interval must be positive, was {self.interval}")
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"timezone must be one such as UTC, was {self.timezone}") from None
+        known_timezone(self.timezone)
         return self
 
     @property

@@ -14,7 +14,6 @@ from rl_core.base.settings import first_differing_section, slice_settings
 from rl_core.desk import DeskConfig, load_desk
 from rl_core.steps.step import F_co, Step
 from rl_core.store.artifacts import Artifact, ArtifactStore, SealedArtifact
-from rl_core.store.migrations import migrate_settings
 from rl_core.store.models import ModelStore
 from rl_core.store.trials import TrialLedger
 
@@ -51,6 +50,11 @@ class Opened(Generic[F_co]):
     def path(self) -> Path:
         """The folder that the artefact lies in."""
         return self.artifact.path
+
+    @property
+    def schema_number(self) -> int:
+        """Schema under which it was written."""
+        return self.artifact.folder.schema_number
 
     def read(self, name: str) -> bytes:
         """A file's bytes, hashed as read."""
@@ -169,10 +173,9 @@ class DeskContext:
         Raises:
             TollgateError: names the first setting that differs, or the input that was built again.
         """
-        opened = self.artifacts.open(step.name)
-        artifact = opened.seal
-        found = migrate_settings(artifact.settings, artifact.schema_number, str(opened.path))
-        if difference := first_differing_section(found, self._expected(step, artifact)):
+        artifact = self.artifacts.open(step.name).seal
+        expected = self._expected(step, artifact)
+        if difference := first_differing_section(artifact.settings, expected):
             raise TollgateError(
                 f"{step.name} of desk {self.desk.name} must be built with the desk's settings, "
                 f"was built with other {difference}: build {step.name} again"

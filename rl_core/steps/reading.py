@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from rl_core.base.errors import TollgateError, validated
+from rl_core.base.errors import validated
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.steps.bars import SENTIMENT, TABLE, BarsFacts
@@ -39,15 +39,3 @@ def read_market(
 def read_dataset(opened: Opened[Any]) -> pd.DataFrame:
     """The table of `offline_dataset` or `regime_dataset`."""
     return opened.read_frame(DATASET)
-
-
-def rows_of(dataset: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Rows of one split.
-
-    Raises:
-        TollgateError: there are none.
-    """
-    rows = dataset[dataset["split"] == split]
-    if rows.empty:
-        raise TollgateError(f"a dataset must have {split} rows, was without")
-    return rows

@@ -45,6 +45,7 @@ class Step(Generic[F_co]):
     before_use: Callable[[DeskContext, Any], None] = lambda _context, _opened: None
     runs: Literal["here", "child"] = "here"  # in the run's own process, or as a command of its own
     command: str | None = None  # in a shell; `build <name>` when left out
+    takes_processes: bool = False  # may be started in several, as torchrun does
     kept_in: Literal["lake", "models"] = "lake"
     is_in_chain: bool = True  # False: no link waits for it, and the weekly job leaves it out
     table: str | None = None  # file whose columns and rows the UI shows

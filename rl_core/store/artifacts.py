@@ -24,6 +24,7 @@ from rl_core.base.code import code_fingerprint
 from rl_core.base.errors import TollgateError, validated
 from rl_core.base.files import exclusive_lock, sha256_json
 from rl_core.store.documents import read_document, write_document
+from rl_core.store.migrations import SCHEMA, migrate_seal
 from rl_core.store.sealed import (
     SealedFolder,
     draft_folder,
@@ -36,8 +37,8 @@ from rl_core.store.sealed import (
 if TYPE_CHECKING:
     import pandas as pd
 
+FREE = ("created_at", "timings")  # what differs from run to run
 SEAL, CURRENT, VERDICTS = "seal.json", "current.json", ".verdicts.json"
-SCHEMA = 2  # of seals; 1 had no number, and one folder a step
 NAME_LENGTH = 16  # of an identity, as a folder's name
 EARLIER_SEAL = "artifact.json"  # of schema 1
 
@@ -64,10 +65,18 @@ class Artifact(BaseModel):
         """SHA-256 over the files: the data version."""
         return sha256_json(self.files)
 
-    @property
-    def identity(self) -> str:
-        """SHA-256 over all that makes it what it is: files, inputs, settings, code and figures."""
-        return sha256_json(self.model_dump(exclude={"created_at", "timings"}))
+
+def identity_of(body: Mapping[str, Any]) -> str:
+    """SHA-256 over all that makes it what it is: files, inputs, settings, code and figures.
+
+    It is that of the seal as it was written, whatever its schema.
+    """
+    return sha256_json({name: body[name] for name in body if name not in FREE})
+
+
+def _artifact(folder: SealedFolder) -> Artifact:
+    where = str(folder.path / SEAL)
+    return validated(Artifact, migrate_seal(dict(folder.body), where), where)
 
 
 @dataclass(frozen=True)
@@ -158,11 +167,12 @@ class ArtifactStore:
                 f"({path}): build {step} again"
             )
         folder = open_sealed(path, SEAL)
-        found = validated(Artifact, folder.body, str(path / SEAL))
-        if (found.identity, found.desk, found.name) != (wanted, self.desk, step):
+        found = _artifact(folder)
+        identity = identity_of(folder.body)
+        if (identity, found.desk, found.name) != (wanted, self.desk, step):
             raise TollgateError(
                 f"{path} must be {step} {wanted[:12]} of desk {self.desk}, was {found.name} "
-                f"{found.identity[:12]} of {found.desk}: delete it and build {step} again"
+                f"{identity[:12]} of {found.desk}: delete it and build {step} again"
             )
         return SealedArtifact(found, wanted, folder)
 
@@ -199,12 +209,14 @@ class ArtifactStore:
             facts=draft.facts,
             timings=draft.timings,
         )
-        final = self._path(step, artifact.identity)
+        body = artifact.model_dump()
+        identity = identity_of(body)
+        final = self._path(step, identity)
         if final.exists():
-            self.open(step, artifact.identity).folder.verify()
+            self.open(step, identity).folder.verify()
         else:
-            seal(draft.directory, final, SEAL, artifact.model_dump())
-        return self.open(step, artifact.identity)
+            seal(draft.directory, final, SEAL, body)
+        return self.open(step, identity)
 
     def point(self, artifact: SealedArtifact) -> None:
         """Let the chain stand on an artefact."""
@@ -221,10 +233,11 @@ class ArtifactStore:
         found: list[tuple[str, str]] = []
         for path in sorted((self.directory / step).glob(f"[0-9a-f]*/{SEAL}")):
             try:
-                artifact = validated(Artifact, open_sealed(path.parent, SEAL).body, str(path))
+                folder = open_sealed(path.parent, SEAL)
+                artifact = _artifact(folder)
             except TollgateError:
                 continue
-            found.append((artifact.created_at, artifact.identity))
+            found.append((artifact.created_at, identity_of(folder.body)))
         return [identity for _, identity in sorted(found)]
 
     def lineage(self, artifact: SealedArtifact) -> dict[str, SealedArtifact]:

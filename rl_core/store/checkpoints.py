@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rl_core.base.errors import TollgateError
 from rl_core.store.sealed import draft_folder, open_sealed, remove_leftovers, seal
+from rl_core.store.tensors import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,12 +35,10 @@ def save_checkpoint(
     folder: Path, name: str, step: int, tensors: Mapping[str, "Tensor"], facts: Mapping[str, Any]
 ) -> Path:
     """Write a checkpoint; it appears whole or not at all."""
-    from safetensors.torch import save_file
-
     remove_leftovers(folder)
     with draft_folder(folder) as draft:
         state = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-        save_file(state, draft / STATE)
+        write_tensors(draft / STATE, state)
         final = folder / name
         shutil.rmtree(final, ignore_errors=True)  # of a training that went this way before
         seal(draft, final, FACTS, {"step": step, "facts": dict(facts)})

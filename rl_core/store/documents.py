@@ -43,7 +43,7 @@ def parse_document(raw: bytes, where: Path) -> dict[str, Any]:
     """The body of a document that was read already.
 
     Raises:
-        TollgateError: likewise.
+        TollgateError: it is no document, or was changed since it was written.
     """
     value = parse_json(raw, where)
     if isinstance(value, dict) and HASH in value:

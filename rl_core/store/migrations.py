@@ -31,6 +31,8 @@ class Migration:
 
     settings: Change = unchanged  # of sections of a desk's settings, whichever are there
     manifest: Change = unchanged  # of a version's manifest, its settings apart
+    seal: Change = unchanged  # of an artefact's seal with its figures, its settings apart
+    policy: Change = unchanged  # of the file that says what a policy's numbers mean
 
 
 def serving_slice(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,16 +67,32 @@ def migrate_manifest(manifest: dict[str, Any], where: str) -> dict[str, Any]:
     return {**manifest, "schema_number": SCHEMA}
 
 
-def migrate_settings(settings: dict[str, Any], schema: int, where: str) -> dict[str, Any]:
-    """Sections of settings that were sealed under any schema, as the code knows them now.
+def migrate_seal(body: dict[str, Any], where: str) -> dict[str, Any]:
+    """An artefact's seal of any schema as the present one, its settings too.
 
     Raises:
-        TollgateError: they were sealed by a newer version of Tollgate.
+        TollgateError: it was sealed by a newer version of Tollgate.
+    """
+    schema = int(body["schema_number"])
+    _require_known(schema, where)
+    for number in range(schema, SCHEMA):
+        step = MIGRATIONS[number]
+        body = step.seal(body)
+        body = {**body, "settings": step.settings(body["settings"])}
+    return {**body, "schema_number": SCHEMA}
+
+
+def migrate_policy(spec: dict[str, Any], schema: int, where: str) -> dict[str, Any]:
+    """What a policy's file says, of any schema, as the code knows it now.
+
+    Raises:
+        TollgateError: it was written by a newer version of Tollgate.
     """
     _require_known(schema, where)
     for number in range(schema, SCHEMA):
-        settings = MIGRATIONS[number].settings(settings)
-    return settings
+        spec = MIGRATIONS[number].policy(spec)
+        spec = {**spec, **MIGRATIONS[number].settings({"model": spec["model"]})}
+    return spec
 
 
 def _require_known(schema: int, where: str) -> None:

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.files import exclusive_lock, parse_json, read_json, read_regular, sha256_bytes
+from rl_core.base.files import exclusive_lock, parse_json, read_json, sha256_bytes
 from rl_core.store.documents import HASH, parse_document, read_document, write_document
 from rl_core.store.migrations import SCHEMA, migrate_manifest
-from rl_core.store.sealed import SealedFolder, draft_folder, remove_leftovers, seal
+from rl_core.store.sealed import SealedFolder, draft_folder, open_sealed, remove_leftovers, seal
 
 Stage = Literal["shadow", "champion"]
 STAGES: tuple[Stage, ...] = ("champion", "shadow")
@@ -49,6 +49,8 @@ class Promotion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: str | None = None  # that was promoted; promotions of earlier releases do not say
+    number: int | None = None  # 1 is the version's first
     reason: str
     by: str  # account name of whoever gave the command
     promoted_at: str
@@ -148,17 +150,25 @@ class ModelStore:
         """
         version = self.version(name)
         known = version.manifest.promotions
-        is_under_way = known and known[-1].reason == promotion.reason
-        if not is_under_way or self.pointed("champion") == name:
-            path = version.directory / PROMOTION.format(len(known) + 1)
-            write_document(path, promotion.model_dump(mode="json"))
+        same = known and (known[-1].reason, known[-1].by) == (promotion.reason, promotion.by)
+        is_under_way = same and self.pointed("champion") != name
+        if not is_under_way:
+            number = len(known) + 1
+            whole = promotion.model_copy(update={"version": name, "number": number})
+            path = version.directory / PROMOTION.format(number)
+            write_document(path, whole.model_dump(mode="json"))
         self.point("champion", name)
         return self.version(name)
 
     def point(self, stage: Stage, version: str) -> None:
         """Make a version, every file of it verified, the one that a stage serves."""
-        self.verify(self.version(version))
-        body = {"version": version, "moved_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        pointed = self.version(version)
+        self.verify(pointed)
+        body = {
+            "version": version,
+            "promotions": len(pointed.manifest.promotions),
+            "moved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         write_document(self.directory / f"{stage}.json", body)
 
     def version(self, name: str) -> Version:
@@ -167,25 +177,20 @@ class ModelStore:
         Raises:
             TollgateError: it is missing, half-written or was changed.
         """
-        directory = self.directory / name
         if name not in self.versions():
             known = ", ".join(self.versions()) or "none"
             raise TollgateError(f"version must be one of desk {self.desk}'s ({known}), was {name}")
-        path = directory / MANIFEST
-        raw = read_regular(path)
-        body = parse_json(raw, path)
-        if isinstance(body, dict) and HASH in body:
-            body = parse_document(raw, path)
-        else:
-            self._require_indexed(name, raw)
-        promotions = [*body.get("promotions", []), *self._promotions(directory)]
+        path = self.directory / name / MANIFEST
+        folder = open_sealed(path.parent, MANIFEST, lambda raw: self._manifest(name, raw))
+        body = dict(folder.body)
+        promotions = [*body.get("promotions", []), *self._promotions(name)]
         current = migrate_manifest(body, str(path)) | {"promotions": promotions}
         manifest = validated(Manifest, current, str(path))
         if (manifest.desk, manifest.version) != (self.desk, name):
             raise TollgateError(
                 f"{path} must be of {self.desk} {name}, was of {manifest.desk} {manifest.version}"
             )
-        return Version(SealedFolder(directory, MANIFEST, body), manifest)
+        return Version(folder, manifest)
 
     def verify(self, version: Version) -> None:
         """Hash every file of a version.
@@ -208,7 +213,13 @@ class ModelStore:
                 f"desk {self.desk} must have a {stage} model, was none "
                 f"({self.directory / f'{stage}.json'}): run its chain first"
             )
-        return self.version(name)
+        version, promotions = self.version(name), self._pointer(stage).get("promotions", 0)
+        if len(version.manifest.promotions) < promotions:
+            raise TollgateError(
+                f"{version.directory} must hold the {promotions} promotions with which it was made "
+                f"{stage}, was {len(version.manifest.promotions)}: bring back what was deleted"
+            )
+        return version
 
     def current_stage(self) -> Stage:
         """`champion` if there is one, else `shadow`."""
@@ -246,19 +257,41 @@ class ModelStore:
         Raises:
             TollgateError: the pointer is broken.
         """
+        pointer = self._pointer(stage)
+        return str(pointer["version"]) if pointer else None
+
+    def _pointer(self, stage: str) -> dict[str, Any]:
         path = self.directory / f"{stage}.json"
         if not path.exists():
-            return None
+            return {}
         value = read_json(path)
         if isinstance(value, dict) and HASH in value:
             value = read_document(path)
         elif not (isinstance(value, dict) and set(value) == {"version", "moved_at"}):
             raise TollgateError(f"{path} must name a version, was broken: roll back to one")
-        return str(value["version"])
+        return value
 
-    def _promotions(self, directory: Path) -> list[dict[str, Any]]:
+    def _promotions(self, name: str) -> list[dict[str, Any]]:
+        directory = self.directory / name
         paths = sorted(directory.glob(PROMOTION.format("*")), key=lambda p: (len(p.name), p.name))
-        return [read_document(path) for path in paths]
+        promotions = [read_document(path) for path in paths]
+        for number, (path, each) in enumerate(zip(paths, promotions, strict=True), start=1):
+            of = (each.get("version") or name, each.get("number") or number)
+            if of != (name, number) or path.name != PROMOTION.format(number):
+                raise TollgateError(
+                    f"{path} must be promotion {number} of version {name}, was promotion {of[1]} "
+                    f"of {of[0]}, or one before it was taken away"
+                )
+        return promotions
+
+    def _manifest(self, name: str, raw: bytes) -> dict[str, Any]:
+        """A manifest that vouches for itself, or one of schema 1 that the index vouches for."""
+        path = self.directory / name / MANIFEST
+        body = parse_json(raw, path)
+        if isinstance(body, dict) and HASH in body:
+            return parse_document(raw, path)
+        self._require_indexed(name, raw)
+        return body
 
     def _require_indexed(self, name: str, raw: bytes) -> None:
         """Refuse a manifest of schema 1 that its index does not vouch for."""

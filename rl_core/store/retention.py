@@ -6,15 +6,16 @@ from.
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
-from rl_core.base.files import exclusive_lock
+from rl_core.base.files import TEMPORARY, exclusive_lock
 from rl_core.store.artifacts import CURRENT, EARLIER_SEAL, NAME_LENGTH, VERDICTS, ArtifactStore
 from rl_core.store.models import ModelStore
-from rl_core.store.sealed import LEFTOVER
+from rl_core.store.sealed import is_leftover
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,12 @@ class Removable:
 
 
 def clean(
-    artifacts: ArtifactStore, models: ModelStore, keep: int, *, is_dry_run: bool
+    artifacts: ArtifactStore,
+    models: ModelStore,
+    keep: int,
+    *,
+    is_dry_run: bool,
+    before: Callable[[], None] = lambda: None,
 ) -> list[Removable]:
     """Find what may be removed, and remove it unless this is a dry run.
 
@@ -42,6 +48,7 @@ def clean(
         models: of the desk.
         keep: newest artefacts of each step to keep besides those that are needed.
         is_dry_run: remove nothing.
+        before: called under the locks, before anything is removed.
 
     Returns:
         What may be removed, or was.
@@ -59,8 +66,10 @@ def clean(
                     artifacts.directory / f".{step}.lock", f"building or cleaning {step}"
                 )
             )
-        found = removable(artifacts, steps, needed(artifacts, models, steps, keep))
+        stays = needed(artifacts, models, steps, keep)
+        found = removable(artifacts, steps, stays, steps_of_earlier_layouts(models))
         if not is_dry_run:
+            before()
             for each in found:
                 shutil.rmtree(each.path) if each.path.is_dir() else each.path.unlink()
     return found
@@ -98,10 +107,31 @@ def _with_ancestors(
     return found
 
 
+def steps_of_earlier_layouts(models: ModelStore) -> set[str]:
+    """Steps whose artefact of before schema 2, one folder a step, a version was made from."""
+    versions = [models.version(name) for name in models.versions()]
+    return {
+        step
+        for version in versions
+        if "schema_number" not in version.folder.body
+        for step in version.manifest.lineage
+    }
+
+
 def removable(
-    artifacts: ArtifactStore, steps: Sequence[str], needed: set[tuple[str, str]]
+    artifacts: ArtifactStore,
+    steps: Sequence[str],
+    needed: set[tuple[str, str]],
+    earlier: Collection[str] = (),
 ) -> list[Removable]:
-    """Everything in the lake's folders that is neither needed nor a pointer."""
+    """Everything in the lake's folders that is neither needed nor a pointer.
+
+    Args:
+        artifacts: of the desk.
+        steps: whose folders are looked at.
+        needed: step and identity of what stays.
+        earlier: steps whose artefact of the earlier layout stays.
+    """
     found: list[Removable] = []
     for step in steps:
         names = {identity[:NAME_LENGTH] for name, identity in needed if name == step}
@@ -109,10 +139,13 @@ def removable(
             stem = path.name.removesuffix(VERDICTS)
             if path.name == CURRENT or stem in names:
                 continue
-            is_leftover = path.name.startswith(LEFTOVER) or path.name.endswith(".tmp")
+            if fnmatch(path.name, TEMPORARY) and not is_leftover(path):
+                continue
             is_earlier = (artifacts.directory / step / EARLIER_SEAL).exists() and path.is_file()
+            if is_earlier and step in earlier:
+                continue
             why = (
-                "left by a build that was killed" if is_leftover
+                "left by a build that was killed" if is_leftover(path)
                 else "of an earlier version's layout" if is_earlier
                 else "older than those kept, and no version was made from it"
             )  # fmt: skip

@@ -9,9 +9,10 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ class SealedFolder:
     def files(self) -> Mapping[str, str]:
         """Name of each file -> its SHA-256."""
         return self.body[FILES]
+
+    @property
+    def schema_number(self) -> int:
+        """Schema under which it was written; 1 had no number."""
+        return int(self.body.get("schema_number", 1))
 
     def read(self, name: str) -> bytes:
         """A file's bytes, read once and hashed as read.
@@ -78,13 +84,21 @@ class SealedFolder:
             raise _changed(self.path, sorted(wrong))
 
 
-def open_sealed(path: Path, document: str) -> SealedFolder:
+def open_sealed(
+    path: Path, document: str, verify: Callable[[bytes], dict[str, Any]] | None = None
+) -> SealedFolder:
     """A sealed folder, its document verified.
+
+    Args:
+        path: the folder.
+        document: name of the document in it.
+        verify: reads the document's bytes, where it need not vouch for itself.
 
     Raises:
         TollgateError: there is no such folder, or its document was changed.
     """
-    body = read_document(path / document)
+    where = path / document
+    body = read_document(where) if verify is None else verify(read_regular(where))
     files = body.get(FILES)
     if not isinstance(files, dict) or any("/" in name or name in {"", "."} for name in files):
         raise TollgateError(f"{path / document} must name the files beside it, was without")
@@ -134,14 +148,23 @@ def remove_leftovers(parent: Path) -> list[Path]:
     """Remove folders and files that a killed process was writing; only under the writer's lock."""
     if not parent.is_dir():
         return []
-    unfinished = [path for path in parent.glob(TEMPORARY) if not _is_being_written(path)]
-    found = [*parent.glob(f"{LEFTOVER}*"), *unfinished]
+    found = [path for path in parent.iterdir() if is_leftover(path)]
     for path in found:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
     return found
+
+
+def is_leftover(path: Path) -> bool:
+    """True if a killed process left a path unfinished, as its name says; under its writer's lock.
+
+    A temporary file belongs to the process that it names while that lives.
+    """
+    if fnmatch(path.name, TEMPORARY):
+        return not _is_being_written(path)
+    return path.name.startswith(LEFTOVER)
 
 
 def _is_being_written(temporary: Path) -> bool:

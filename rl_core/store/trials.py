@@ -99,6 +99,10 @@ class TrialLedger:
     def _lock(self) -> Generator[None]:
         with exclusive_lock(self.directory / ".lock", "writing the ledger", wait=True):
             remove_leftovers(self.directory)
+            entries, head = self._entries(), self._head()
+            if entries and head is not None and head["entries"] < len(entries):
+                # stopped between an entry and its head: from now on it is missed if it goes
+                self._write_head(len(entries), entries[-1].name, entries[-1].hash)
             yield
 
     def _append(self, trial: Trial) -> None:
@@ -137,8 +141,11 @@ class TrialLedger:
 
         An entry after the head, which a crash left there, counts: it was written whole.
         """
+        # a writer adds an entry first, then moves the head: read the other way round, a ledger
+        # that grows meanwhile has as many entries as its head says, or more
+        head = self._head()
         names = self._names(_ENTRY)
-        head = read_document(self.directory / HEAD) if (self.directory / HEAD).exists() else None
+        head = head or (self._head() if names else None)
         if head is None and names:
             raise self._missed(HEAD)
         if head is not None and len(names) < head["entries"]:
@@ -156,6 +163,10 @@ class TrialLedger:
         if head and head["entries"] and entries[head["entries"] - 1].hash != head["hash"]:
             raise self._missed(head["name"])
         return entries
+
+    def _head(self) -> dict[str, Any] | None:
+        path = self.directory / HEAD
+        return read_document(path) if path.exists() else None
 
     def _absent(self, names: Sequence[str], head: dict[str, Any]) -> str:
         """Name of the last entry that the ledger should have and has not."""

@@ -1,5 +1,6 @@
 """One broken desk does not hide the others, and what Dagster would refuse is refused here."""
 
+import json
 import os
 from pathlib import Path
 
@@ -46,9 +47,27 @@ def test_yml_is_an_ending_too_and_hidden_files_are_none(folder: Path) -> None:
     (folder / "notes.txt").write_text("nonsense")
     assert load_desk("other").name == "other"
     assert {"fine", "other"} <= set(desk_files())
+
+
+def test_two_files_of_one_name_are_named_and_hide_no_other_desk(folder: Path) -> None:
+    (folder / "other.yml").write_text(GOOD)
     (folder / "other.yaml").write_text(GOOD)
-    with pytest.raises(TollgateError, match="desk names must differ, was other in"):
-        desk_files()
+    (folder / "btc_spot.yaml").write_text(GOOD)  # a name that Tollgate's own desk has
+    desks, broken = read_desks()
+    assert {desk.name for desk in desks} == {"index_futures", "us_portfolio", "fine"}
+    assert set(broken) == {"other", "btc_spot"}
+    assert str(folder / "other.yml") in broken["other"]
+    with pytest.raises(TollgateError, match=r"desk names must differ, was other in .* and "):
+        load_desk("other")
+    assert load_desk("fine").name == "fine"
+
+
+@pytest.mark.parametrize("zone", ["America", "", "Mars/Olympus", "../UTC", "UTC\n", "x" * 300])
+def test_a_time_zone_that_is_none_breaks_its_own_desk_alone(folder: Path, zone: str) -> None:
+    (folder / "zone.yaml").write_text(GOOD + f"retrain: {{timezone: {json.dumps(zone)}}}\n")
+    desks, broken = read_desks()
+    assert "fine" in {desk.name for desk in desks}
+    assert "timezone must be one such as UTC" in broken["zone"]
 
 
 @pytest.mark.parametrize(

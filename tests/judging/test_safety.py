@@ -186,3 +186,34 @@ def test_figures_by_regime_by_hand() -> None:
     assert figures["low_volatility"].mean_return == pytest.approx(0.02)
     assert figures["normal_volatility"].sharpe is None
     assert figures["trending"].bars == 2
+
+
+def test_one_dead_horizon_is_enough_to_be_refused() -> None:
+    predictions = PREDICTIONS.copy()
+    predictions[:100, 0] = 0.001
+    assert failed(replace(SOUND, predictions=predictions)) == ["predictions_vary_across_states"]
+
+
+def test_a_regime_exactly_at_its_limits_passes() -> None:
+    at_limit = RegimeFigures(
+        bars=100, action_share=0.995, action="BUY", identical_share=0.05, mean_return=0.0,
+        sharpe=None,
+    )  # fmt: skip
+    assert failed(replace(SOUND, regimes={"x": at_limit})) == []
+
+
+def test_figures_that_cannot_be_known_are_none() -> None:
+    unknown = prediction_metrics(np.array([0.01, 0.02, 0.03]), np.full(3, np.nan))
+    assert (unknown.r2_against_zero, unknown.implied_r2, unknown.correlation) == (None, 0.0, None)
+    constant = prediction_metrics(np.full(3, 0.01), np.array([0.01, -0.02, 0.03]))
+    assert constant.correlation is None
+
+
+def test_a_regime_of_one_bar_earns_nothing_and_one_without_returns_is_left_out() -> None:
+    regimes = regimes_of(np.array([0, 0, 0, 1], np.int8), np.array([0.1, 0.3, 0.3, 0.1]), 0.25)
+    figures = regime_figures(
+        regimes, np.array([1, 1, 0, 2], np.int8), ("HOLD", "BUY", "SELL"), None,
+        np.array([0.01, 0.03, -0.02]), 100.0,
+    )  # fmt: skip
+    assert figures["normal_volatility"].mean_return == 0.0
+    assert "high_volatility" not in figures

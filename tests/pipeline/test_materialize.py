@@ -262,7 +262,16 @@ def test_ctrl_c_in_a_terminal_saves_the_training(tmp_path: Path) -> None:
 
 def test_a_broken_desk_takes_no_other_with_it_and_is_named_in_the_ui(tmp_path: Path) -> None:
     factory = Factory(tmp_path)
-    for name, wrong in (("typo", "ppo: {itertions: 3}"), ("cron", "retrain: {cron: '9 9'}")):
+    image = "<img src=x onerror=alert(1)>"
+    wrongs = {
+        "typo": "ppo: {itertions: 3}",
+        "cron": "retrain: {cron: '9 9'}",
+        "a-b": "ppo: 3",  # two names that Dagster's alphabet makes one
+        "a b": "ppo: 3",
+        "markup": f"owners: ['{image}']",
+        "described": f"description: '{image}'",  # nothing wrong with it
+    }
+    for name, wrong in wrongs.items():
         text = f"bars: {{path: a.csv, symbol: X}}\n{wrong}\n"
         (factory.folder / "desks" / f"{name}.yaml").write_text(text)
     script = (
@@ -271,6 +280,9 @@ def test_a_broken_desk_takes_no_other_with_it_and_is_named_in_the_ui(tmp_path: P
         "for name in ('typo', 'cron'):\n"
         "    node = graph.get(dg.AssetKey([name, 'settings_are_broken']))\n"
         "    print(node.group_name, node.is_materializable, node.description.split()[-1])\n"
+        "broken = [n for n in graph.get_all_asset_keys() if n.path[1] == 'settings_are_broken']\n"
+        "print(len(broken), any('<img' in (graph.get(key).description or '') for key in broken))\n"
+        "print('<img' in defs.get_job_def('retrain_described').description)\n"
         "print(graph.has(dg.AssetKey(['mine', 'deployed_model'])))\n"
         "print([s.name for s in defs.schedules])\n"
     )
@@ -280,8 +292,8 @@ def test_a_broken_desk_takes_no_other_with_it_and_is_named_in_the_ui(tmp_path: P
     )  # fmt: skip
     lines = result.stdout.splitlines()
     assert lines[0].startswith("broken_desks False")
-    assert lines[2] == "True"
-    assert "retrain_mine_schedule" in lines[3]
+    assert lines[2:5] == ["5 False", "False", "True"]
+    assert "retrain_mine_schedule" in lines[5]
     validated = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "pipeline.definitions"],
         env=factory.environment, cwd=ROOT, check=False, capture_output=True, text=True,

@@ -195,7 +195,7 @@ def test_a_resumed_training_finds_its_accounts_and_its_commission_again(work: De
 
 
 def test_a_data_filter_narrows_where_accounts_start(work: DeskContext) -> None:
-    from rl_core.steps.ppo_policy.problem import kept_bars
+    from rl_core.steps.ppo_policy.rows import kept_bars
 
     dataset = read_dataset(work, REGIMES)
     thresholds = read_thresholds(work.open_artifact(REGIMES))

@@ -10,6 +10,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.files import sha256_file
 from rl_core.store.artifacts import SEAL, ArtifactStore, SealedArtifact
 from rl_core.store.documents import read_document, write_document
+from rl_core.store.sealed import remove_leftovers
 
 
 def build(lake: ArtifactStore, name: str, text: str, *inputs: str, **facts: Any) -> SealedArtifact:
@@ -171,3 +172,24 @@ def test_a_build_that_fails_leaves_the_old_artefact(lake: ArtifactStore) -> None
 def test_two_builds_of_one_step_do_not_run_at_once(lake: ArtifactStore) -> None:
     with lake.draft("dataset"), pytest.raises(TollgateError, match="must run once at a time"):
         build(lake, "dataset", "3", "bars", "history")
+
+
+def test_building_the_same_again_does_not_bless_what_was_damaged(tmp_path: Path) -> None:
+    lake = ArtifactStore(tmp_path, "small")
+    (build(lake, "bars", "1").path / "table").write_text("changed")
+    with pytest.raises(TollgateError, match=r"was changed since \(table\)"):
+        build(lake, "bars", "1")
+
+
+def test_leftovers_go_and_what_a_link_points_at_stays(tmp_path: Path) -> None:
+    (tmp_path / ".head.json.999999999.tmp").write_text("x")
+    (tmp_path / "far").mkdir()
+    (tmp_path / ".writing.link").symlink_to(tmp_path / "far")
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["far"]
+
+
+def test_a_list_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(TollgateError, match="must be as it was written"):
+        read_document(tmp_path / "x.json")

@@ -19,6 +19,7 @@ from rl_core.store.checkpoints import (
     remove_old,
     save_checkpoint,
 )
+from rl_core.store.documents import read_document, write_document
 
 
 def save(folder: Path, name: str, step: int) -> Path:
@@ -73,3 +74,16 @@ def test_the_last_due_ones_are_kept(tmp_path: Path) -> None:
     remove_old(tmp_path)
     assert [load_checkpoint(p)[0].step for p in checkpoints(tmp_path)] == [30, 40, 50, 55]
     assert stopped.is_dir()
+
+
+def test_a_step_that_was_reached_before_is_written_again(tmp_path: Path) -> None:
+    save(tmp_path, periodic_name(10), 10)
+    assert load_checkpoint(save(tmp_path, periodic_name(10), 11))[0].step == 11
+
+
+def test_a_checkpoint_that_does_not_say_its_step_is_none(tmp_path: Path) -> None:
+    path = save(tmp_path, periodic_name(20), 20)
+    body = read_document(path / FACTS)
+    del body["step"]
+    write_document(path / FACTS, body)
+    assert newest_checkpoint(tmp_path)[0] is None

@@ -1,6 +1,7 @@
 """The model store: versions are immutable, pointers atomic, and nothing broken is served."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.files import json_text, sha256_file
 from rl_core.store import migrations
 from rl_core.store.documents import write_document
-from rl_core.store.migrations import MIGRATIONS, SCHEMA, Migration, migrate_settings
+from rl_core.store.migrations import MIGRATIONS, SCHEMA, Migration, migrate_policy, migrate_seal
 from rl_core.store.models import Ancestor, DataSpan, Manifest, ModelStore, Promotion
 
 FILES = {"policy.safetensors": b"weights", "model_card.md": b"# card"}
@@ -199,4 +200,75 @@ def test_a_setting_that_was_renamed_in_the_code_goes_on_being_served(
     monkeypatch.setattr(migrations, "MIGRATIONS", following)
     monkeypatch.setattr(migrations, "SCHEMA", SCHEMA + 1)
     assert store.version("v1").manifest.serving == {"bars": {"ticker": "SIM"}}
-    assert migrate_settings({"bars": {"symbol": "X"}}, SCHEMA, "x") == {"bars": {"ticker": "X"}}
+    seal = {"schema_number": SCHEMA, "settings": {"bars": {"symbol": "X"}}, "facts": {}}
+    assert migrate_seal(seal, "x") == {
+        "schema_number": SCHEMA + 1, "settings": {"bars": {"ticker": "X"}}, "facts": {},
+    }  # fmt: skip
+    assert migrate_seal(migrate_seal(seal, "x"), "x") == migrate_seal(seal, "x")
+
+
+def test_a_policy_file_is_migrated_with_the_settings_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def renamed(settings: dict[str, Any]) -> dict[str, Any]:
+        return {**settings, "model": {"width": settings["model"]["hidden"]}}
+
+    def grown(spec: dict[str, Any]) -> dict[str, Any]:
+        return {**spec, "has_strength": True}
+
+    following = {**MIGRATIONS, SCHEMA: Migration(settings=renamed, policy=grown)}
+    monkeypatch.setattr(migrations, "MIGRATIONS", following)
+    monkeypatch.setattr(migrations, "SCHEMA", SCHEMA + 1)
+    spec = {"model": {"hidden": 64}, "horizons": ["1h"]}
+    whole = {"model": {"width": 64}, "horizons": ["1h"], "has_strength": True}
+    assert migrate_policy(spec, SCHEMA, "policy.json") == whole
+    assert migrate_policy(whole, SCHEMA + 1, "policy.json") == whole
+    with pytest.raises(TollgateError, match="made by a newer version of Tollgate"):
+        migrate_policy(spec, SCHEMA + 2, "policy.json")
+
+
+def decision(reason: str, by: str = "alice") -> Promotion:
+    return Promotion(reason=reason, by=by, promoted_at="2020-01-01T00:00:00+00:00", unmet=["x"])
+
+
+def test_each_promotion_is_numbered_and_bound_to_its_version(store: ModelStore) -> None:
+    store.promote("v1", decision("first"))
+    found = store.promote("v1", decision("second", "bob")).manifest.promotions
+    assert [(p.number, p.version, p.by) for p in found] == [(1, "v1", "alice"), (2, "v1", "bob")]
+    assert store.served("champion").manifest.version == "v1"
+
+
+def test_a_promotion_interrupted_before_the_pointer_moved_is_finished_and_not_doubled(
+    store: ModelStore,
+) -> None:
+    store.promote("v1", decision("for good"))
+    store.point("champion", "v2")  # as if it never moved
+    assert len(store.promote("v1", decision("for good")).manifest.promotions) == 1
+    store.point("champion", "v2")
+    other = store.promote("v1", decision("for good", "bob")).manifest.promotions
+    assert [p.by for p in other] == ["alice", "bob"]  # another person's decision is another one
+
+
+def test_a_promotion_that_was_deleted_is_missed(store: ModelStore) -> None:
+    store.promote("v1", decision("first"))
+    store.promote("v1", decision("second"))
+    (store.directory / "v1" / "promotion_2.json").unlink()
+    with pytest.raises(TollgateError, match="must hold the 2 promotions with which it was made"):
+        store.served("champion")
+    (store.directory / "v1" / "promotion_1.json").rename(
+        store.directory / "v1" / "promotion_2.json"
+    )
+    with pytest.raises(TollgateError, match="must be promotion 1 of version v1"):
+        store.version("v1")
+
+
+def test_a_promotion_copied_to_another_version_is_refused(store: ModelStore) -> None:
+    store.promote("v1", decision("first"))
+    copy = (store.directory / "v1" / "promotion_1.json").read_bytes()
+    (store.directory / "v2" / "promotion_1.json").write_bytes(copy)
+    with pytest.raises(TollgateError, match="promotion 1 of version v2, was promotion 1 of v1"):
+        store.version("v2")
+
+
+def test_a_version_copied_under_another_name_is_refused(store: ModelStore) -> None:
+    shutil.copytree(store.directory / "v1", store.directory / "v3")
+    with pytest.raises(TollgateError, match="must be of small v3, was of small v1"):
+        store.version("v3")

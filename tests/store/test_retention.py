@@ -1,5 +1,6 @@
 """What `tollgate clean` may remove, and what it never does."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from rl_core.store.artifacts import ArtifactStore, SealedArtifact
 from rl_core.store.models import Ancestor, ModelStore
 from rl_core.store.retention import clean
 from tests.store.test_artifacts import build
-from tests.store.test_models import FILES, manifest
+from tests.store.test_models import FILES, manifest, of_schema_1
 
 
 def publish(models: ModelStore, name: str, lineage: list[SealedArtifact]) -> None:
@@ -94,6 +95,48 @@ def test_litter_of_a_killed_build_and_earlier_layouts_go(
     assert len(contents(lake, "bars")) == 5
 
 
+def test_the_earlier_layout_stays_while_a_version_was_made_from_it(
+    desk: tuple[ArtifactStore, ModelStore],
+) -> None:
+    lake, models = desk
+    folder = lake.directory / "bars"
+    (folder / "artifact.json").write_text("{}")
+    (folder / "bars.parquet").write_text("of the earlier layout")
+    of_schema_1(models, "v0")  # made from bars
+    clean(lake, models, keep=0, is_dry_run=False)
+    assert (folder / "bars.parquet").exists()
+    assert (folder / "artifact.json").exists()
+
+
+def test_a_file_that_a_living_process_writes_is_left_alone(
+    desk: tuple[ArtifactStore, ModelStore],
+) -> None:
+    lake, models = desk
+    living = lake.directory / "bars" / f".x.verdicts.json.{os.getpid()}.tmp"
+    dead = lake.directory / "bars" / ".x.verdicts.json.4194305.tmp"  # above the largest pid
+    living.write_text("")
+    dead.write_text("")
+    clean(lake, models, keep=9, is_dry_run=False)
+    assert living.exists()
+    assert not dead.exists()
+
+
+def test_trainings_are_counted_before_anything_is_removed(
+    desk: tuple[ArtifactStore, ModelStore],
+) -> None:
+    lake, models = desk
+    seen: list[int] = []
+
+    def count() -> None:
+        seen.append(len(contents(lake, "bars")))
+
+    clean(lake, models, keep=0, is_dry_run=True, before=count)
+    assert seen == []
+    clean(lake, models, keep=0, is_dry_run=False, before=count)
+    assert seen == [5]
+    assert len(contents(lake, "bars")) == 2
+
+
 def test_nothing_is_removed_while_it_is_not_known_what_is_needed(
     desk: tuple[ArtifactStore, ModelStore],
 ) -> None:
@@ -112,3 +155,19 @@ def test_a_build_under_way_is_not_cleaned_from_under_its_feet(
     with lake.draft("bars"), pytest.raises(TollgateError, match="must run once at a time"):
         clean(lake, models, keep=0, is_dry_run=False)
     assert len(contents(lake, "dataset")) == 5
+
+
+def test_a_version_whose_artefacts_are_gone_stops_no_cleaning(tmp_path: Path) -> None:
+    lake, models = ArtifactStore(tmp_path, "small"), ModelStore(tmp_path, "small")
+    build(lake, "bars", "1")
+    gone = {"bars": Ancestor(content="c", identity="f" * 64)}
+    models.publish(FILES, manifest("v9").model_copy(update={"lineage": gone}))
+    assert clean(lake, models, keep=0, is_dry_run=False) == []
+
+
+def test_an_artefact_that_nothing_points_at_may_go(tmp_path: Path) -> None:
+    lake, models = ArtifactStore(tmp_path, "small"), ModelStore(tmp_path, "small")
+    with lake.draft("bars") as draft:
+        (draft.directory / "table").write_text("1")
+        lake.keep("bars", draft)
+    assert len(clean(lake, models, keep=0, is_dry_run=True)) == 1

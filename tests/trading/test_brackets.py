@@ -354,3 +354,52 @@ def test_the_same_source_gives_the_same_account_for_floats_and_for_tensors(
         ).account  # fmt: skip
         for name, expected, found in zip(Account._fields, single, many, strict=True):
             assert found.tolist() == pytest.approx([expected] * 2), name
+
+
+def test_an_order_of_exactly_the_limit_keeps_the_rule() -> None:
+    outcome = after(new_account(0.0, 50_000.0), BUY, bar(18000, 18010, 17990, 18005), 0.75, BIG)
+    assert outcome.account.contracts == 3
+    assert not outcome.position.breaks_limit
+    assert outcome.account.barred == 0
+
+
+def test_holding_breaks_no_limit_however_strongly() -> None:
+    outcome = after(new_account(0.0, 50_000.0), HOLD, bar(18000, 18010, 17990, 18005), 1.0, BIG)
+    assert not outcome.position.breaks_limit
+    assert outcome.account.barred == 0
+
+
+def test_the_worst_of_a_bar_counts_the_commission_of_getting_out_once() -> None:
+    outcome = after(entered(trading=WIDE), HOLD, bar(17990, 17995, 17950.75, 17990), trading=WIDE)
+    assert not outcome.broken.daily_loss  # 20 x 49.75 + 2.50 = 997.50 of 1,000
+
+
+def test_costs_are_those_of_the_fills_that_a_bar_had() -> None:
+    def cost(of: Bar, action: int = HOLD, account: Account | None = None) -> float:
+        return float(after(entered() if account is None else account, action, of).cost)
+
+    assert cost(bar(17990, 17995, 17980, 17990)) == 1.25 + 20 * 0.25  # stop: a tick of slippage
+    assert cost(bar(18000, 18030.5, 17995, 18020)) == 1.25  # target: a limit order has none
+    flat = new_account(0.0, 50_000.0)
+    assert cost(bar(18000, 18001, 17980, 17990), BUY, flat) == 2 * (1.25 + 5)  # in, and stopped
+
+
+def features_of(trading: FuturesTrading, close: float, **changes: float) -> list[float]:
+    account = entered()._replace(**changes)
+    columns = Account(*(np.array([float(each)]) for each in account))
+    seen = bracket_features(
+        columns, np.array([close]), np.array([9.9975]), trading.terms, trading.rulebook, np.tanh
+    )
+    return [float(each[0]) for each in seen]
+
+
+def test_what_a_state_says_of_the_account_is_scaled_and_clipped() -> None:
+    assert features_of(BIG, 18010.25, contracts=2.0)[0] == 0.5  # of 4
+    assert features_of(NQ, 18250.25)[1:4] == [10.0, 10.0, -10.0]
+    assert features_of(NQ, 17000.0)[1:4] == [-10.0, -10.0, 10.0]
+    fallen = features_of(
+        NQ, 18010.25, equity=40_000.0, peak_equity=60_000.0, session_equity=60_000.0
+    )
+    assert fallen[5:7] == [2.0, 2.0]
+    assert features_of(NQ, 18010.25, equity=60_000.0, session_equity=50_000.0)[6] == -2.0
+    assert features_of(NQ, 18010.25, barred=1.0)[7] == 1.0

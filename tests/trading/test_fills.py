@@ -159,3 +159,18 @@ def test_account_features_of_half_invested_and_short_accounts() -> None:
         np.tanh,
     )
     assert np.column_stack(features).tolist() == [[0.5, 0.5, 0.5, 0.0], [-1.0, 1.0, 2.0, 1.0]]
+
+
+def test_impact_looks_back_twenty_bars_and_no_further() -> None:
+    bars = make_bars([100.0] * 21)
+    bars.loc[0, "volume"] = 1e9
+    scale = impact_scale(bars, np.full(21, 0.01), 1.0)
+    assert scale[20] == pytest.approx(0.01 / 1e4)  # 1e8 traded a bar: the first is forgotten
+
+
+def test_an_account_without_a_cent_is_closed() -> None:
+    costless = CostRates(
+        commission=0.0, price_cost=0.0, max_impact=0.0, rebalance_band=0.0, borrow_per_bar=0.0
+    )
+    mark = trade_and_mark(10.0, -1.0, False, 0.0, 10.0, 5.0, 0.0, costless)  # short at twice
+    assert (mark.units, mark.equity) == (0.0, 0.0)

@@ -115,3 +115,18 @@ def test_the_figures_that_empyrical_has_too_are_empyricals(returns: list[float])
     if found.sortino is not None and earned.min() < -1e-6:
         oracle = empyrical.sortino_ratio(earned, annualization=year)
         assert found.sortino == pytest.approx(oracle, rel=1e-6)
+
+
+def test_every_figure_of_two_quarters_by_hand() -> None:
+    quarter = int(365.25 * 86_400e9) // 4
+    found = summarise(
+        np.arange(3) * quarter, np.array([100.0, 150.0, 120.0]), np.array([1.0, 0.0]),
+        np.array([20.0, -5.0, 0.0]), np.array([100.0, 0.0]), np.array([1.0, 0.0]),
+    )  # fmt: skip
+    # returns 0.5 and -0.2: mean 0.15, sd 0.35; four quarters a year, so times 2
+    assert found.sharpe == pytest.approx(2 * 0.15 / 0.35)
+    assert found.sharpe_low == pytest.approx(2 * (0.15 / 0.35 - 1.959964))
+    assert found.sharpe_high == pytest.approx(2 * (0.15 / 0.35 + 1.959964))
+    assert found.annual_volatility == pytest.approx(0.7)
+    assert (found.win_rate, found.profit_factor) == (1 / 3, 4.0)
+    assert (found.exposure, found.round_trips) == (0.5, 3)

@@ -10,6 +10,7 @@ from rl_core.trading.rebalancing import (
     Recent,
     buy_with,
     cost_rate,
+    is_trade,
     portfolio_features,
     remember,
     wanted_change,
@@ -82,3 +83,8 @@ def test_account_features_by_hand() -> None:
     assert np.concatenate(columns) == pytest.approx(
         [0.2, 0.4, 0.4, 0.2, -0.6, 0.4, 0.2, 1.0, 2.0, 3.0, 0.1, 1.0, 0.5, np.tanh(1.0)]
     )
+
+
+def test_dust_is_no_trade() -> None:
+    assert is_trade(1.1, 100_000.0)
+    assert not is_trade(0.9, 100_000.0)

@@ -8,12 +8,15 @@ from typing import Protocol
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.files import parse_json
 from rl_core.features.regimes import RegimeThresholds
 from rl_core.learning.models.actor_critic import ActorCritic
 from rl_core.learning.settings import ModelConfig
+from rl_core.store.migrations import migrate_policy
+from rl_core.store.tensors import write_tensors
 from rl_core.trading.accounts import ACTIONS
 
 WEIGHTS = "policy.safetensors"
@@ -42,6 +45,11 @@ class Files(Protocol):
     @property
     def path(self) -> Path:
         """Where the folder lies, for messages."""
+        ...
+
+    @property
+    def schema_number(self) -> int:
+        """Schema under which it was written."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -85,7 +93,7 @@ def save_weights(path: Path, model: ActorCritic) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
     require_finite(weights, path)
-    save_file(weights, path)
+    write_tensors(path, weights)
 
 
 def require_finite(tensors: Mapping[str, torch.Tensor], where: Path) -> None:
@@ -115,7 +123,8 @@ def load_policy(
     """
     where = files.path
     try:
-        spec = PolicySpec.model_validate_json(files.read(SPEC))
+        told = parse_json(files.read(SPEC), where / SPEC)
+        spec = PolicySpec.model_validate(migrate_policy(told, files.schema_number, str(where)))
         weights = load(files.read(WEIGHTS))
     except (ValidationError, SafetensorError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 
 import torch
-from safetensors.torch import save_file
 
 from rl_core.base.files import write_json
 from rl_core.learning.cloning.clone import (
@@ -31,6 +30,7 @@ from rl_core.steps.bc_policy.facts import CloneFacts, SeedEnsemble
 from rl_core.steps.context import Task
 from rl_core.steps.reading import read_thresholds
 from rl_core.steps.regime_dataset import REGIMES
+from rl_core.store.tensors import write_tensors
 from rl_core.trading.accounts import HOLD
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def build(task: Task) -> CloneFacts:
     for line in overfitting_lines(report):
         log.info(line)
     save_policy(directory, best.policy)
-    save_file(best.initial_heads, directory / INITIAL_HEADS)
+    write_tensors(directory / INITIAL_HEADS, best.initial_heads)
     write_json(directory / "history.json", [epoch.model_dump() for epoch in best.history])
     figures: SeedEnsemble | None = None
     if len(clones) > 1:

@@ -1,5 +1,6 @@
 """ppo_policy, declared; torch is loaded by the build alone."""
 
+import logging
 from typing import Any
 
 from rl_core.base.checks import Check, CheckSpec
@@ -20,6 +21,8 @@ from rl_core.store.trials import Trial
 MIN_EXPLAINED_VARIANCE = 0.5
 WEIGHTS, TRIAL = "policy.safetensors", "trial.json"
 HISTORY_FILE, METRICS_FILE = "history.json", "metrics.json"
+
+log = logging.getLogger(__name__)
 
 
 def build(task: Task) -> PPOFacts:
@@ -54,7 +57,8 @@ def record_every_trial(context: DeskContext) -> None:
     for identity in context.artifacts.identities(PPO.name):
         try:
             policy = context.open_artifact(PPO, identity)
-        except TollgateError:  # damaged since; the ledger has it, or nothing can tell of it
+        except TollgateError as error:  # damaged since; the ledger has it, or nothing can tell
+            log.warning("ppo_policy: a training that may not be in the ledger: %s", error)
             continue
         record_trial(context, policy)
 
@@ -138,6 +142,7 @@ The critic learns first. The iteration that scores best on the validation span i
     ),
     judge=judge,
     runs="child",
+    takes_processes=True,
     command="ppo",
     technologies=("pytorch",),
 )  # fmt: skip

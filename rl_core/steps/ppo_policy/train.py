@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save_file
 
 from rl_core.base.files import write_json
 from rl_core.learning.cloning.clone import cloning_scores
@@ -21,6 +20,7 @@ from rl_core.steps.ppo_policy.session import Trained, run_ppo
 from rl_core.steps.ppo_policy.step import HISTORY_FILE, METRICS_FILE, TRIAL, best_line
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.store.checkpoints import remove_checkpoints
+from rl_core.store.tensors import write_tensors
 from rl_core.trading.performance import Performance
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def build(task: Task) -> PPOFacts:
     log.info(best_line(learner.best_iteration, is_heads_only=trained.config.ppo.train_heads_only))
     spec = trained.spec.model_copy(update={"trained_horizons": trained_horizons(trained)})
     save_policy(directory, Policy(learner.model, spec))
-    save_file(trained.initial_heads, directory / INITIAL_HEADS)
+    write_tensors(directory / INITIAL_HEADS, trained.initial_heads)
     write_json(directory / TRIAL, trial_facts(task, trained))
     history = [each.model_dump(exclude=TIMINGS) for each in learner.history]
     write_json(directory / HISTORY_FILE, history)

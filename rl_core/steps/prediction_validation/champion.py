@@ -6,17 +6,19 @@ import numpy as np
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.settings import first_difference
+from rl_core.judging.figures import SkillReport
 from rl_core.judging.report import ChampionComparison
-from rl_core.kinds.registry import AccountWalk
+from rl_core.kinds.base import AccountWalk
 from rl_core.learning.models.policy_file import WEIGHTS, load_policy
-from rl_core.learning.policy_walk import PolicyDecisions
 from rl_core.serving.loaded import memory_of
 from rl_core.steps.bars import BARS
-from rl_core.steps.context import DeskContext, Task
+from rl_core.steps.context import DeskContext
+from rl_core.steps.prediction_validation.judged import JudgedPolicy
 from rl_core.steps.reading import read_market
-from rl_core.steps.scoring import evaluate_policy
+from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.store.models import Version
 
+AGAINST_CHAMPION = "holds_against_the_champion"
 # Champion and challenger are evaluated with the desk's current values of everything else. These
 # sections say what a policy sees and does: they must be equal for a comparison to mean something.
 SEES_AND_DOES = (
@@ -37,18 +39,9 @@ class ChampionWalk:
     walk: AccountWalk | None  # None: it is the same policy, or cannot trade here
 
 
-def champion_on(
-    task: Task, weights: str, span: tuple[int, int], decisions: PolicyDecisions
-) -> ChampionWalk | None:
-    """The champion's way through a span; None if the desk has no champion.
-
-    Args:
-        task: of the gate.
-        weights: SHA-256 of the challenger's.
-        span: first and last bar of the test span.
-        decisions: of the challenger.
-    """
-    context = task.context
+def champion_on(judged: JudgedPolicy) -> ChampionWalk | None:
+    """The champion's way through the span of its challenger; None if the desk has no champion."""
+    context = judged.context
     if "champion" not in context.models.pointers():
         return None
     version = context.models.served("champion")
@@ -60,27 +53,26 @@ def champion_on(
         agreement=1.0,
         settings=settings_that_differ(context, version),
     )
-    if manifest.files[WEIGHTS] == weights:
+    if manifest.files[WEIGHTS] == judged.weights:
         return ChampionWalk(same, None)
     try:
-        action, walk = walk_champion(task, version, span)
+        action, walk = walk_champion(judged, version)
     except TollgateError as error:
-        found = {"is_same_policy": False, "agreement": None, "reason": str(error)}
-        return ChampionWalk(same.model_copy(update=found), None)
-    agreement = float((action == decisions.action).mean())
-    found = {"is_same_policy": False, "agreement": agreement}
-    return ChampionWalk(same.model_copy(update=found), walk)
+        why = {"is_same_policy": False, "agreement": None, "reason": str(error)}
+        return ChampionWalk(same.model_copy(update=why), None)
+    agreement = float((action == judged.decisions.action).mean())
+    return ChampionWalk(
+        same.model_copy(update={"is_same_policy": False, "agreement": agreement}), walk
+    )
 
 
-def walk_champion(
-    task: Task, version: Version, span: tuple[int, int]
-) -> tuple[np.ndarray, AccountWalk]:
+def walk_champion(judged: JudgedPolicy, version: Version) -> tuple[np.ndarray, AccountWalk]:
     """Its actions (S,) and its account, with its own thresholds and at the desk's costs.
 
     Raises:
         TollgateError: it was trained to see or to do something else than the desk now does.
     """
-    context = task.context
+    context = judged.context
     then, now = version.manifest.config, context.desk.resolved()
     pairs = [(name, then.get(name), now.get(name)) for name in SEES_AND_DOES]
     pairs += [
@@ -94,11 +86,27 @@ def walk_champion(
                 f"{difference}: a person has to decide, with tollgate models promote"
             )
     champion = load_policy(version.folder, context.kind.state.names)
-    market = read_market(context, task.input(BARS), champion.spec.thresholds)
+    market = read_market(context, judged.input(BARS), champion.spec.thresholds)
+    span = split_span(judged.dataset, "test")
     decisions, walk = evaluate_policy(
         context.kind, market, champion.model, span, memory_bars=memory_of(version, champion)
     )
     return decisions.action, walk
+
+
+def speak_of_champion(skill: SkillReport, rival: ChampionWalk | None) -> SkillReport:
+    """One that cannot be compared is not beaten; one of the same weights need not be."""
+    if rival is None or rival.walk is not None:
+        return skill
+    reason = rival.comparison.reason
+    detail = reason or f"the champion, {rival.comparison.version}, has the same weights"
+    checks = [
+        check.model_copy(update={"passed": not reason, "detail": detail})
+        if check.name == AGAINST_CHAMPION
+        else check
+        for check in skill.checks
+    ]
+    return skill.with_checks(checks)
 
 
 def settings_that_differ(context: DeskContext, version: Version) -> list[str]:

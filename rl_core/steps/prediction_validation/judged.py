@@ -3,7 +3,7 @@
 Shapes: S bars of the test span, H horizons.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +14,22 @@ from numpy.typing import NDArray
 
 from rl_core.desk import DeskConfig
 from rl_core.features.prepare import PreparedMarket
-from rl_core.learning.cloning.clone import (
-    Demonstrations,
-)
-from rl_core.learning.models.policy_file import Policy
+from rl_core.kinds.base import AccountWalk
+from rl_core.learning.cloning.clone import Demonstrations
+from rl_core.learning.models.policy_file import WEIGHTS, Policy, load_policy
 from rl_core.learning.policy_walk import PolicyDecisions
 from rl_core.offline.dataset import dataset_arrays
+from rl_core.steps.bars import BARS, caveats, quality_of
 from rl_core.steps.context import DeskContext, Opened
-from rl_core.steps.reading import read_dataset
+from rl_core.steps.offline_dataset import OFFLINE_DATASET
+from rl_core.steps.ppo_policy.step import PPO
+from rl_core.steps.reading import read_dataset, read_market
 from rl_core.steps.regime_dataset import REGIMES
+from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.steps.step import F_co, Step
+from rl_core.trading.performance import annual_factor
 
 Array = NDArray[np.float64]
-
-
 CPU = torch.device("cpu")
 
 
@@ -36,11 +38,67 @@ class JudgedPolicy:
     """The policy under judgement, and what it is judged on."""
 
     context: DeskContext
-    inputs: Mapping[str, Opened[Any]]  # of the gate, by step
+    inputs: Mapping[str, Opened[Any]]  # the artefacts that it is judged with, by step
     policy: Policy
     market: PreparedMarket
     dataset: pd.DataFrame  # all rows
-    decisions: PolicyDecisions  # on the test span
+
+    walks: tuple[tuple[PolicyDecisions, AccountWalk], ...]  # of the spans that it traded
+
+    @classmethod
+    def open(
+        cls,
+        context: DeskContext,
+        inputs: Mapping[str, Opened[Any]],
+        spans: Sequence[tuple[int, int]] = (),
+    ) -> "JudgedPolicy":
+        """Read a policy with its bars and dataset, and let it trade, all costs paid.
+
+        Args:
+            context: the desk.
+            inputs: what the gate needs, by step.
+            spans: first and last bars, each traded with a new account; the test span if empty.
+        """
+        policy = load_policy(inputs[PPO.name], context.kind.state.names)
+        market = read_market(context, inputs[BARS.name], policy.spec.thresholds)
+        dataset = read_dataset(inputs[OFFLINE_DATASET.name])
+        walks = [
+            evaluate_policy(
+                context.kind, market, policy.model, span, memory_bars=policy.spec.memory_bars
+            )
+            for span in spans or [split_span(dataset, "test")]
+        ]
+        return cls(context, inputs, policy, market, dataset, tuple(walks))
+
+    @property
+    def decisions(self) -> PolicyDecisions:
+        """What it decided on the last span that it traded."""
+        return self.walks[-1][0]
+
+    @property
+    def account(self) -> AccountWalk:
+        """How its account went through that span."""
+        return self.walks[-1][1]
+
+    @property
+    def weights(self) -> str:
+        """SHA-256 of the policy's weights file."""
+        return self.input(PPO).seal.files[WEIGHTS]
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over the files of its artefact."""
+        return self.input(PPO).content
+
+    @property
+    def bars_per_year(self) -> float:
+        """How many bars of the test span make a year."""
+        return annual_factor(self.market.ns[self.rows("test")["bar"].to_numpy()])
+
+    @property
+    def caveats(self) -> list[str]:
+        """What the quality of the bars leaves in doubt."""
+        return caveats(quality_of(self.input(BARS)), self.desk.quality)
 
     @property
     def desk(self) -> DeskConfig:
@@ -56,7 +114,7 @@ class JudgedPolicy:
         return self.dataset[self.dataset["split"] == split]
 
     def demonstrations(self, split: str) -> Demonstrations:
-        """The same as the losses take them; training rows as the regime filter left them."""
+        """The rows of a split as tensors; training rows as the regime filter left them."""
         dataset = read_dataset(self.input(REGIMES)) if split == "train" else self.dataset
         arrays = dataset_arrays(dataset, self.policy.spec.horizons, split)
         return Demonstrations.from_arrays(arrays, CPU)

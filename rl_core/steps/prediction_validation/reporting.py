@@ -11,16 +11,14 @@ from rl_core.judging.report import GateReport
 from rl_core.judging.reports.gate import markdown
 from rl_core.judging.reports.plots import write_plots
 from rl_core.judging.stress import regime_figures, regimes_of
-from rl_core.kinds.registry import AccountWalk
+from rl_core.kinds.base import AccountWalk
 from rl_core.offline.dataset import action_distribution
 from rl_core.steps.prediction_validation.judged import JudgedPolicy
 from rl_core.steps.prediction_validation.step import REPORT, REPORT_TEXT
 from rl_core.trading.performance import bar_returns
 
 
-def figures_by_regime(
-    judged: JudgedPolicy, own: AccountWalk, per_year: float
-) -> dict[str, RegimeFigures]:
+def figures_by_regime(judged: JudgedPolicy) -> dict[str, RegimeFigures]:
     """The policy in each kind of market."""
     test = judged.rows("test")
     regimes = regimes_of(
@@ -31,7 +29,7 @@ def figures_by_regime(
     decisions = judged.decisions
     return regime_figures(
         regimes, decisions.action, judged.policy.spec.actions, judged.predictions,
-        bar_returns(own.equity), per_year,
+        bar_returns(judged.account.equity), judged.bars_per_year,
     )  # fmt: skip
 
 
@@ -46,6 +44,11 @@ def metrics_by_horizon(judged: JudgedPolicy) -> dict[str, PredictionMetrics]:
             judged.policy.spec.horizons, predictions.T, judged.targets.T, strict=True
         )
     }
+
+
+def shares_taken(judged: JudgedPolicy) -> dict[str, int]:
+    """How often the policy chose which action."""
+    return action_distribution(judged.decisions.action, judged.policy.spec.actions)
 
 
 def write_report(

@@ -40,9 +40,7 @@ from rl_core.trading.accounts import HOLD
 GRADIENT_ROWS = 2048  # of training, for the share of the trunk's gradient
 
 
-def safety_evidence(
-    judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures], account_error: float
-) -> Evidence:
+def safety_evidence(judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures]) -> Evidence:
     """Gather the arrays that the safety tier judges."""
     policy, bc = judged.policy, judged.desk.bc
     train, test = judged.demonstrations("train"), judged.demonstrations("test")
@@ -55,7 +53,7 @@ def safety_evidence(
         train=imitation(cloning_scores(policy.model, train, bc)),
         test=imitation(cloning_scores(policy.model, test, bc)),
         latencies_seconds=measure_latencies(answering(judged)),
-        account_error=account_error,
+        account_error=relative_error(judged.account.equity, judged.decisions.equity),
         regimes=regimes,
         on_train=behaviour(policy, train, bc),
         on_test=behaviour(policy, test, bc),
@@ -153,3 +151,8 @@ def missing_links(judged: JudgedPolicy) -> list[str]:
     except TollgateError as error:
         return [str(error)]
     return [step.name for step in PPO.ancestors if step.name not in found]
+
+
+def relative_error(values: np.ndarray, expected: np.ndarray) -> float:
+    """Largest relative difference, 0 where both are 0."""
+    return float((np.abs(values - expected) / np.maximum(np.abs(expected), 1e-9)).max())

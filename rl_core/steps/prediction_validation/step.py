@@ -4,7 +4,7 @@ from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.errors import validated
 from rl_core.judging.figures import PredictionMetrics
 from rl_core.judging.report import GateReport
-from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
+from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS, blocks_by_default
 from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
@@ -60,8 +60,8 @@ the policy with its teacher, with holding and with the champion, all costs paid.
     reads=(*MARKET, *ACCOUNT, "environment", "dataset.horizons", "bc", "gate"),
     ignores=LIMITS,
     checks=(
-        *(CheckSpec(name, True, guards) for name, guards in SAFETY_CHECKS.items()),
-        *(CheckSpec(name, False, guards) for name, guards in SKILL_CHECKS.items()),
+        *(CheckSpec(name, blocks_by_default(name), why) for name, why in SAFETY_CHECKS.items()),
+        *(CheckSpec(name, False, why) for name, why in SKILL_CHECKS.items()),
     ),
     judge=judge,
     command="gate",

@@ -50,4 +50,5 @@ class WalkForwardReport(BaseModel):
     policy_sharpe: SeedSummary | None  # over seeds; None for fewer than three
     promised: float  # coverage of the intervals
     coverage: dict[str, float]  # horizon -> over all folds and seeds
+    folds_of_other_code: int = 0  # made by an earlier state of the library, and kept
     overlapping_labels: int

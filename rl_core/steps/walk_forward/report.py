@@ -119,6 +119,16 @@ def markdown(report: WalkForwardReport) -> str:
             for h, c in report.coverage.items()
         ),
         "",
+        *(
+            [
+                f"{report.folds_of_other_code} of {len(report.folds)} folds were made by another "
+                "state of the library's code and kept: delete them in data/walk_forward to walk "
+                "them again.",
+                "",
+            ]
+            if report.folds_of_other_code
+            else []
+        ),
         *fold_table(report.folds),
         "",
     ]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rl_core.judging.report import GateReport
 from rl_core.judging.reports.verdict import verdict
 
 
@@ -58,3 +59,7 @@ def test_a_champion_by_leave_of_the_settings_is_called_so() -> None:
     said = verdict(lenient)
     assert "passed because the desk's settings let these fail: beats_the_teacher" in said
     assert "every test passed" not in said
+
+
+def test_a_report_that_does_not_say_so_is_not_skilled() -> None:
+    assert GateReport.model_fields["is_skilled"].default is False

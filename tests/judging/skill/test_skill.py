@@ -10,6 +10,7 @@ from rl_core.judging.figures import ForecastSkill, SkillReport
 from rl_core.judging.settings import SKILL_CHECKS, GateConfig, SkillConfig
 from rl_core.judging.skill.forecast import best_of
 from rl_core.judging.skill.tier import SkillEvidence, judge_skill
+from rl_core.judging.statistics.sharpe import bootstrap_sharpes
 from rl_core.lab.trials.known_truths import KINDS, Rate, evidence_of, measure_levels, try_kind
 
 KIND = {kind.name: kind for kind in KINDS}
@@ -241,3 +242,43 @@ def test_a_rate_has_an_exact_interval() -> None:
     rate = Rate.of(0, 500)
     assert (rate.rate, rate.low) == (0.0, 0.0)
     assert rate.high == pytest.approx(1 - 0.025 ** (1 / 500))
+
+
+def test_beating_one_benchmark_of_two_is_not_enough() -> None:
+    own = with_account(equal_weight=RETURNS["policy"])  # beats holding, and not this one
+    assert failed(judged(own)) == ["beats_the_benchmarks"]
+
+
+def test_the_interval_of_a_sharpe_ratio_is_annual_and_around_it() -> None:
+    low, high = judged(HONEST).sharpe_intervals["policy"]
+    own = RETURNS["policy"]
+    assert low < own.mean() / own.std() * np.sqrt(HONEST.trading.bars_per_year) < high
+    drawn = bootstrap_sharpes(np.column_stack(list(RETURNS.values())), 499, 0).interval(0, 0.95)
+    annual = np.sqrt(HONEST.trading.bars_per_year)
+    assert (low, high) == pytest.approx((drawn[0] * annual, drawn[1] * annual))
+
+
+def test_a_horizon_that_was_never_tested_passes_nothing() -> None:
+    untested = ForecastSkill(horizon="1h", known_targets=0, independent_targets=0)
+    assert untested.passed == (False,) * 4
+
+
+def test_a_constant_forecast_has_no_skill_and_does_not_hide_that_of_another_horizon() -> None:
+    constant = PREDICTIONS.copy()
+    constant[:, 1] = 0.001
+    report = judged(foreseen(predictions=constant))
+    assert (report.horizon, report.verdict) == ("1h", "skilled")
+    report = judged(foreseen(predictions=np.full_like(PREDICTIONS, 0.001)))
+    assert failed(report) == list(SKILL_CHECKS)[:4]
+
+
+def test_selection_is_undecided_with_fewer_than_two_rows_a_block() -> None:
+    for rows, is_undecided in ((31, True), (32, False)):  # 16 blocks
+        returns = np.random.default_rng(0).normal(0.1, 0.01, (rows, 2))
+        assert judged(traded(candidates=returns)).checks[-1].is_undecided == is_undecided
+
+
+def test_two_candidates_whose_luck_turns_are_an_overfit_selection() -> None:
+    up, down = [1.0, 3.0] * 16, [-1.0, -3.0] * 16
+    lucky = np.array([up + down, down + up]).T
+    assert not judged(traded(candidates=lucky)).checks[-1].passed

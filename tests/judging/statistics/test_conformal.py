@@ -48,3 +48,15 @@ def test_seeds_have_an_interval_that_holds_their_middle() -> None:
     assert summary.low <= 3.0 <= summary.high
     assert (summary.low, summary.high) != (3.0, 3.0)
     assert summarise_seeds([1.0, 2.0]) is None
+
+
+def test_overlapping_residuals_count_as_the_independent_ones_among_them() -> None:
+    # 105 residuals of targets over 10 bars are 10 independent ones: ceil(0.9 x 11) = 10, the last
+    assert conformal_quantile(np.arange(1.0, 106.0), 0.9, overlap_bars=10) == 105.0
+
+
+def test_three_seeds_are_enough_for_a_summary_and_more_confidence_is_a_wider_interval() -> None:
+    assert summarise_seeds([1.0, 2.0, 3.0]) is not None
+    half = summarise_seeds([1.0, 2.0, 3.0, 4.0, 50.0], confidence=0.5)
+    assert half is not None
+    assert half.low < half.high

@@ -9,6 +9,7 @@ from scipy.signal import lfilter
 from scipy.stats import spearmanr
 
 from rl_core.judging.statistics.forecasts import (
+    Estimate,
     calibration_slope,
     diebold_mariano,
     hac_lags,
@@ -116,3 +117,8 @@ def test_nor_are_markets_whose_volatility_comes_and_goes(sign: float) -> None:
         return sign * returns[:-1], returns[1:]
 
     assert 0.03 <= rejected_share(draw, 1) <= 0.07
+
+
+def test_an_estimates_interval_is_normal_around_it() -> None:
+    # 1 -+ 1.959964 x 0.5
+    assert Estimate(1.0, 0.5, 0.0).interval(0.95) == pytest.approx((0.020018, 1.979982), abs=1e-6)

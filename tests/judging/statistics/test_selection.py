@@ -50,3 +50,16 @@ def test_good_trials_that_are_alike_are_no_loss_whichever_is_picked() -> None:
     assert selection_risk(good, 16).loss == 0.0
     bad = common - 0.4 + 0.01 * rng.standard_normal((1600, 6))
     assert selection_risk(bad, 16).loss == 1.0
+
+
+def test_luck_that_turns_is_overfit_and_candidates_alike_are_even() -> None:
+    up, down = [1.0, 3.0], [-1.0, -3.0]
+    turned = selection_risk(np.array([up + down, down + up]).T, 2)
+    assert (turned.overfitting, turned.loss) == (1.0, 1.0)
+    alike = selection_risk(np.array([up * 2, up * 2, up * 2]).T, 2)
+    assert (alike.overfitting, alike.loss) == (0.5, 0.0)
+
+
+def test_the_one_that_is_best_everywhere_was_not_picked_by_luck() -> None:
+    # mean / sd is 3 of the first and 5 of the second, in every block
+    assert selection_risk(np.array([[2.0, 4.0] * 4, [0.4, 0.6] * 4]).T, 2).overfitting == 0.0

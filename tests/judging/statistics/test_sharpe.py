@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from rl_core.judging.statistics.sharpe import (
+    SharpeBootstrap,
     bootstrap_sharpes,
     deflated_sharpe,
     expected_maximum,
     probabilistic_sharpe,
+    sharpe_figures,
     sharpe_of,
 )
 from rl_core.trading.performance import sharpe_standard_error
@@ -99,3 +101,26 @@ def test_the_interval_covers_the_truth() -> None:
         low, high = bootstrap_sharpes(returns, 199, seed).interval(0, 0.95)
         held += low <= truth <= high
     assert held / rounds >= 0.90
+
+
+def test_the_figures_of_an_account_by_hand() -> None:
+    # mean 0.01, sd 0.0141421: 0.707107 a bar and 7.07107 a year of 100 bars
+    figures = sharpe_figures(np.array([0.01, 0.03, -0.01, 0.01]), 100.0)
+    assert figures is not None
+    assert (figures.sharpe, figures.low, figures.high) == pytest.approx(
+        (7.0711, -4.9312, 19.0733), abs=1e-4
+    )
+
+
+def test_intervals_are_the_quantiles_of_the_replications() -> None:
+    drawn = np.column_stack([np.arange(101.0), np.zeros(101)])
+    bootstrap = SharpeBootstrap(np.array([50.0, 0.0]), drawn, 1)
+    assert bootstrap.interval(0, 0.9) == pytest.approx((5.0, 95.0))
+    assert bootstrap.difference(0, 1, 0.9) == pytest.approx((50.0, 5.0, 95.0))
+
+
+def test_blocks_are_as_long_as_volatility_clusters() -> None:
+    rng = np.random.default_rng(0)
+    calm_and_wild = np.repeat(np.tile([0.01, 0.001], 10), 100)  # by turns, 100 bars each
+    returns = rng.choice([-1.0, 1.0], 2000) * calm_and_wild
+    assert bootstrap_sharpes(returns[:, None], 10, 0).block_bars >= 50

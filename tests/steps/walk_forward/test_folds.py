@@ -102,3 +102,11 @@ def test_rows_that_overlap_are_found() -> None:
     # row 1 is two hours before the test, rows 3 and 4 at most two before training goes on
     assert overlapping_rows(clock, split, 2 * HOUR).tolist() == [1, 3, 4]
     assert overlapping_rows(clock, split, HOUR).tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"validation_fraction": 0.5}, {"seeds": (1, 1)}, {"seeds": (-1,)}, {"seeds": ()}]
+)
+def test_a_walk_forward_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="validation"):
+        WalkForwardConfig.model_validate(wrong)

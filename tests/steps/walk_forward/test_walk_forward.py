@@ -141,7 +141,7 @@ def test_bars_that_hold_no_fold_are_refused_and_nothing_is_sealed(tmp_path: Path
 
 
 def test_no_rollout_runs_into_a_span_that_is_left_out() -> None:
-    from rl_core.steps.ppo_policy.problem import outside_gaps
+    from rl_core.steps.ppo_policy.rows import outside_gaps
 
     dataset = pd.DataFrame(
         {"bar": range(20), "split": ["train"] * 8 + ["test"] * 4 + ["train"] * 8}
