@@ -70,6 +70,7 @@ class PreparationConfig:
     max_sentiment_age_hours: float
     impact_coefficient: float = 0.0  # Y of the impact law; 0 where fills have none
     sessions: SessionConfig | None = None
+    knows_the_session: bool = False  # the state says where in its session a bar stands
 
 
 def prepare_market(
@@ -98,7 +99,7 @@ def prepare_market(
     )
     features = market_features(indicators, regime, health, opinion)
     clock = None
-    if config.sessions is not None:
+    if config.sessions is not None and config.knows_the_session:
         clock = session_clock(ns, rolls(bars), config.sessions, config.interval_ns)
         features = np.column_stack([features, session_features(prices, indicators, clock)])
     return PreparedMarket(

@@ -86,6 +86,11 @@ class DeskKind(Protocol):
         ...
 
     @property
+    def largest_impact(self) -> float | None:
+        """Cap of the impact law, fraction of price; None where fills have no impact."""
+        return None
+
+    @property
     def mean_bar_ns(self) -> int:
         """Mean time from bar to bar while the market is open, nanoseconds."""
         ...

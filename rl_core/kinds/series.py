@@ -47,6 +47,11 @@ class SeriesKind(DeskKind):
         return self.desk.bars.interval_ns
 
     @property
+    def knows_the_session(self) -> bool:
+        """True if a state says where in its session a bar stands."""
+        return False
+
+    @property
     def preparation(self) -> PreparationConfig:
         """The parts of the desk that shape a prepared market."""
         return PreparationConfig(
@@ -55,6 +60,7 @@ class SeriesKind(DeskKind):
             max_sentiment_age_hours=self.desk.sentiment.max_age_hours,
             impact_coefficient=self.desk.impact_coefficient,
             sessions=self.desk.bars.sessions,
+            knows_the_session=self.knows_the_session,
         )
 
     @override

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.errors import validated
-from rl_core.base.units import known_timezone, length_ns
+from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, known_timezone, length_ns
 from rl_core.features.settings import RegimeConfig, SentimentConfig
 from rl_core.judging.settings import GateConfig, WalkForwardConfig
 from rl_core.learning.settings import (
@@ -150,6 +150,20 @@ class SeriesDesk(DeskConfig):
 
     bars: BarsConfig  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: never set
     ensemble: EnsembleConfig = EnsembleConfig()
+
+    @model_validator(mode="after")
+    def _horizons_are_whole_bars(self) -> Self:
+        interval = self.bars.interval_ns
+        if parts := [h for h in self.dataset.horizons if length_ns(h) % interval]:
+            whole = f"[{self.bars.interval}, {5 * interval // NS_PER_HOUR}h]"
+            if interval >= NS_PER_DAY:  # over a weekend, where the market has one
+                whole = f"[{interval // NS_PER_HOUR}h, {7 * interval // NS_PER_HOUR}h]"
+            raise ValueError(
+                f"dataset.horizons must be whole bars of {self.bars.interval}, was "
+                f"{', '.join(parts)}: set dataset.horizons, such as {whole}, and "
+                "ppo.auxiliary_coefficients and splits.purge with them"
+            )
+        return self
 
     @property
     @abstractmethod

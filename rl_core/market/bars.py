@@ -28,6 +28,11 @@ def nanoseconds(timestamps: pd.Series) -> NDArray[np.int64]:
     return timestamps.dt.as_unit("ns").astype("int64").to_numpy()
 
 
+def has_volume(bars: pd.DataFrame) -> bool:
+    """True if the market reports what is traded; where none does, every bar's volume is 0."""
+    return bool((bars["volume"] > 0).any())
+
+
 def describe_rows(rows: NDArray[np.int64] | list[int], limit: int = 5) -> str:
     """`rows 3, 4, 5 and 12 more`: row numbers as an error message shows them."""
     shown = ", ".join(str(row) for row in rows[:limit])
@@ -159,10 +164,12 @@ def _require_order(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
     row = int(wrong[0])
     if ns[row] == ns[row + 1]:
         was = f"{timestamps.iloc[row]:%Y-%m-%d %H:%M} twice"
+        hint = ": set bars.drop_duplicates if such rows say the same"
     else:
+        hint = ": set bars.sort if the rows are only out of order"
         was = (
             f"{timestamps.iloc[row + 1]:%Y-%m-%d %H:%M} after {timestamps.iloc[row]:%Y-%m-%d %H:%M}"
         )
     more = f", and {len(wrong) - 1} more such places" if len(wrong) > 1 else ""
     rows = describe_rows(numbers[row : row + 2])
-    raise TollgateError(f"bars must be strictly increasing in time, was {was} ({rows}){more}")
+    raise TollgateError(f"bars must be strictly increasing in time, was {was} ({rows}){more}{hint}")

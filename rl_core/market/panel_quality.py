@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rl_core.market.oddities import SPLITS
 from rl_core.market.panel import Listing, Panel, RawPanel, date_of, listing
 from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityReport
 from rl_core.market.rolling import row_medians, trailing_sum
@@ -16,8 +17,6 @@ from rl_core.market.settings import PanelConfig, QualityConfig
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-# new shares for old, and what that does to a price that was not adjusted for it
-SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)
 # |log| around a split's ratio, once the day's median move is taken off: what a stock may have moved
 # by itself that day, 2.5 sd of its last 60 moves within these bounds
 SPLIT_TOLERANCE = (0.04, 0.08)

@@ -14,9 +14,10 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.units import NS_PER_DAY
 from rl_core.market.bars import LARGEST_FLOAT32, describe_rows, nanoseconds
 from rl_core.market.panel import FEWEST_STOCKS, FIRST_DAY_NS, MOST_STOCKS, Panel, RawPanel, date_of
-from rl_core.market.readers import Rows, parse_names, parse_numbers, parse_timestamps, read_table
 from rl_core.market.sessions import session_days
 from rl_core.market.settings import MEASURES, OPTIONAL_MEASURES, PanelConfig
+from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
+from rl_core.market.sources.table import Rows, read_table
 
 
 def read_panel(config: PanelConfig, root: Path) -> RawPanel:
@@ -28,7 +29,8 @@ def read_panel(config: PanelConfig, root: Path) -> RawPanel:
     if config.path is None:
         raise TypeError("a panel must have a path: its config makes sure")
     path = root / config.path
-    table, rows = read_table(config, path)
+    read = read_table(config, path)
+    table, rows = read.frame, read.rows
     if table.empty:
         raise TollgateError(f"bars must have at least one row, was none in {path}")
     is_long = config.layout == "long" or (

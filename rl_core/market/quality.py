@@ -4,15 +4,20 @@ A bar's health depends on that bar and those before it; the report looks at the 
 Shapes: B bars.
 """
 
+from collections.abc import Sequence
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from rl_core.market.bars import nanoseconds, ohlc_contradictions
+from rl_core.base.units import NS_PER_DAY
+from rl_core.market.bars import has_volume, nanoseconds, ohlc_contradictions
+from rl_core.market.oddities import bad_prints, off_grid, split_suspects, volume_unit_changes
 from rl_core.market.rolls import bad_rolls, rolls
 from rl_core.market.sessions import TradingHours, trading_hours
-from rl_core.market.settings import QualityConfig, SessionConfig
+from rl_core.market.settings import PRICE_COLUMNS, QualityConfig, SessionConfig
 
 MAX_UNIT_ERROR = 0.1  # in powers of ten, around a whole one
 
@@ -42,6 +47,9 @@ class QualityReport(BaseModel):
     unsorted_rows: list[int]
     ohlc_contradiction_rows: list[int]
     zero_volume_rows: list[int]
+    has_volume: bool = True  # False: the market reports none, and no row of it is odd
+    bad_print_rows: list[int] = []  # a price that jumps away and is back at once
+    volume_unit_rows: list[int] = []  # whose volume is in another unit than most others'
     stale_rows: list[int]
     dead_rows: list[int]  # of stretches without volume or change
     jump_rows: list[int]
@@ -54,6 +62,7 @@ class QualityReport(BaseModel):
     missing_prices: int = 0  # of listed stocks
     stocks_that_left: list[str] = []
     split_rows: list[int] = []  # prices that look as if a split had not been adjusted for
+    notes: list[str] = []  # how the source was understood, where it was guessed
     named: dict[
         str, list[str]
     ] = {}  # list of rows -> stock, day and move, where rows say too little
@@ -67,6 +76,9 @@ def assess_quality(
     row_numbers: NDArray[np.int64] | None = None,
     was_newest_first: bool = False,
     sessions: SessionConfig | None = None,
+    timezone: str = "UTC",
+    known_moves: Sequence[date] = (),
+    notes: Sequence[str] = (),
 ) -> QualityReport:
     """Look at bars that may still break the contract and count what is odd about them.
 
@@ -80,6 +92,9 @@ def assess_quality(
         row_numbers: (B,) where each bar stands in its file; from 0 when left out.
         was_newest_first: whether the file was turned round.
         sessions: when the market is open; always, when left out.
+        timezone: whose clock the bars keep.
+        known_moves: days whose move looks like a split and is real.
+        notes: how the source was understood.
     """
     in_file = np.arange(len(bars)) if row_numbers is None else row_numbers
     file_ns = nanoseconds(bars["timestamp"])
@@ -90,6 +105,15 @@ def assess_quality(
     missing = _missing_before(position)
     ohlc = np.unique(np.concatenate(list(ohlc_contradictions(ordered).values())))
     stale = _stale(ordered, config.stale_bars)
+    has_hours = sessions is not None and interval_ns < NS_PER_DAY
+    grid = ~hours.is_on_grid(ns) if has_hours else off_grid(ns, interval_ns, timezone)
+    # prices that are none, or orders that are wrong, are errors of the contract, told apart
+    is_whole = bool((ordered[list(PRICE_COLUMNS)] > 0).all(axis=None)) and len(ordered) > 2
+    nothing = np.zeros(len(ordered), dtype=bool)
+    days = np.array([pd.Timestamp(day).value for day in known_moves], dtype=np.int64)
+    rolled = rolls(ordered)
+    splits = split_suspects(ordered, days) & ~rolled if is_whole else nothing
+    prints = bad_prints(ordered, config) & ~rolled if is_whole else nothing
     return QualityReport(
         rows=len(bars),
         start=str(ordered["timestamp"].iloc[0]),
@@ -100,11 +124,17 @@ def assess_quality(
             for i, start in _first_missing(hours, position, missing)
         ],
         missing_bars=int(missing.sum()),
-        off_grid_rows=rows[~hours.is_on_grid(ns)].tolist(),
+        off_grid_rows=rows[grid].tolist(),
         duplicate_rows=rows[np.concatenate([[False], np.diff(ns) == 0])].tolist(),
         unsorted_rows=in_file[np.concatenate([[False], np.diff(file_ns) < 0])].tolist(),
         ohlc_contradiction_rows=rows[ohlc].tolist(),
-        zero_volume_rows=rows[ordered["volume"].to_numpy() == 0].tolist(),
+        zero_volume_rows=rows[(ordered["volume"].to_numpy() == 0) & has_volume(bars)].tolist(),
+        has_volume=has_volume(bars),
+        bad_print_rows=rows[prints].tolist(),
+        volume_unit_rows=rows[volume_unit_changes(ordered)].tolist(),
+        split_rows=rows[splits].tolist(),
+        named={"split_rows": _named(ordered, splits)} if splits.any() else {},
+        notes=list(notes),
         stale_rows=rows[stale].tolist(),
         dead_rows=rows[_dead(ordered, config.dead_bars)].tolist(),
         jump_rows=rows[_jumps(ordered, config.jump_return)].tolist(),
@@ -132,7 +162,7 @@ def data_health(
         config: what counts as suspicious.
     """
     unsound = (
-        (bars["volume"].to_numpy() == 0)
+        ((bars["volume"].to_numpy() == 0) & has_volume(bars))
         | _stale(bars, config.stale_bars)
         | _jumps(bars, config.jump_return)
     )
@@ -143,6 +173,15 @@ def data_health(
     expected = np.minimum(position - position[0] + 1, window)
     sound = sound_so_far[np.arange(len(position)) + 1] - sound_so_far[first]
     return np.clip(sound / np.maximum(expected, 1), 0.0, 1.0)
+
+
+def _named(bars: pd.DataFrame, rows: NDArray[np.bool_]) -> list[str]:
+    """Time and move of some bars, in words."""
+    opens, closes = bars["open"].to_numpy(), bars["close"].to_numpy()
+    return [
+        f"{bars['timestamp'].iloc[row]:%Y-%m-%d %H:%M} {opens[row] / closes[row - 1] - 1:+.1%}"
+        for row in np.flatnonzero(rows)
+    ]
 
 
 def _missing_before(position: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,24 +1,20 @@
-"""Readers for CSV, Parquet and DuckDB tables into the frame that the bar contract describes.
+"""Bars of one instrument, from a source's table into the frame that the bar contract describes.
 
-They parse and rename; they repair nothing unasked. A file that runs newest first is turned round,
-since that is an order and not a defect; rows out of order are an error unless the desk says
-`sort: true`, and then the quality report lists them. Shapes: B bars.
+What must be guessed about a source is told; what is wrong with it is an error with its rows, and
+repaired only where the desk says so. A file that runs newest first is turned round, since that is
+an order and not a defect. Shapes: B bars.
 """
 
-import csv
-import itertools
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-import duckdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.units import NS_PER_SECOND
 from rl_core.market.bars import (
     describe_rows,
     inside_sessions,
@@ -26,23 +22,15 @@ from rl_core.market.bars import (
     require_bar_contract,
     require_interval,
 )
-from rl_core.market.settings import (
-    COLUMNS,
-    OPTIONAL_COLUMNS,
-    PRICE_COLUMNS,
-    BarsConfig,
-    SourceConfig,
-)
+from rl_core.market.settings import COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS, BarsConfig
+from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
+from rl_core.market.sources.columns import understood
+from rl_core.market.sources.table import Rows, Table, read_table
 
-_FORMATS = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".duckdb": "duckdb",
-    ".db": "duckdb",
-}
-
-Rows = NDArray[np.int64]
+ROUNDING_ULPS = 8  # by which a high may miss the close, and be meant to reach it
+NS_PER_MS = 1_000_000
+OPEN_CANDLE_VOLUME = 0.01  # of the median of the last bars: less, at one price, is a bar begun
+LATEST = 50
 
 
 @dataclass(frozen=True)
@@ -50,11 +38,12 @@ class RawBars:
     """Parsed but not yet checked bars."""
 
     frame: pd.DataFrame  # (B,) the contract's columns
-    row_numbers: Rows  # (B,) line in a CSV, else the row counted from 0
+    row_numbers: Rows  # (B,) line in a text file, else the row counted from 0
     was_newest_first: bool
+    notes: list[str] = field(default_factory=list)  # how the source was understood
 
     def take(self, order: NDArray[np.int64]) -> Self:
-        """The same bars in another order."""
+        """The same bars in another order, or some of them."""
         frame = self.frame.iloc[order].reset_index(drop=True)
         return replace(self, frame=frame, row_numbers=self.row_numbers[order])
 
@@ -76,12 +65,41 @@ def checked_bars(raw: RawBars, config: BarsConfig) -> pd.DataFrame:
     """
     if config.sort:
         raw = raw.take(np.argsort(nanoseconds(raw.frame["timestamp"]), kind="stable"))
+    if config.drop_duplicates:
+        raw = without_repeats(raw)
     bars = require_interval(require_bar_contract(raw.frame, raw.row_numbers), config.interval_ns)
     return inside_sessions(bars, config, raw.row_numbers)
 
 
-def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
+def without_repeats(raw: RawBars) -> RawBars:
+    """The bars, of several that say the same of one time only the first.
+
+    Raises:
+        TollgateError: two rows say different things of one time.
+    """
+    frame = raw.frame
+    twice = frame["timestamp"].duplicated(keep=False).to_numpy()
+    repeats = frame.duplicated().to_numpy()
+    conflict = np.flatnonzero(frame["timestamp"].duplicated().to_numpy() & ~repeats)
+    if len(conflict):
+        at = frame["timestamp"].iloc[conflict[0]]
+        same = np.flatnonzero(twice & (frame["timestamp"] == at).to_numpy())
+        said = " and ".join(f"{frame['close'].iloc[row]:g}" for row in same[:2])
+        raise TollgateError(
+            f"rows of one time must say the same, was a close of {said} at {at:%Y-%m-%d %H:%M} "
+            f"({describe_rows(raw.row_numbers[same])}), {len(conflict)} such times: keep one of "
+            "the two downloads"
+        )
+    return raw.take(np.flatnonzero(~repeats))
+
+
+def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = None) -> RawBars:
     """Read without holding to the contract: what the quality report looks at.
+
+    Args:
+        config: the source.
+        root: what a relative path starts from.
+        now: time of reading, UTC; a bar that closes later is still open.
 
     Raises:
         TollgateError: no such file or column, or a cell that is not a number or a time.
@@ -89,189 +107,119 @@ def read_raw_bars(config: BarsConfig, root: Path) -> RawBars:
     if config.path is None:
         raise TypeError("bars of a simulated market are not read from a file")
     path = root / config.path
-    table, rows = read_table(config, path)
-    table = _select_columns(table, config, path, rows)
-    if table.empty:
+    table = understood(read_table(config, path), config)
+    notes = list(table.notes)
+    named = _select_columns(table, config, path)
+    rows = table.rows
+    if named.empty:
         raise TollgateError(f"bars must have at least one row, was none in {path}")
-    frame = pd.DataFrame({"timestamp": parse_timestamps(table["timestamp"], config, rows)})
-    for column in (*PRICE_COLUMNS, "volume"):
-        frame[column] = parse_numbers(table[column], column, rows)
+    times = parse_timestamps(named["timestamp"], config, rows)
+    frame = pd.DataFrame({"timestamp": opening_times(times, config, rows)})
+    for column in PRICE_COLUMNS:
+        frame[column] = parse_numbers(named[column], column, rows) * config.price_scale
+    frame["volume"] = _volume(named, config, rows, notes)
     for column in OPTIONAL_COLUMNS:
-        if column in table:
-            frame[column] = parse_names(table[column], column, rows)
+        if column in named:
+            frame[column] = parse_names(named[column], column, rows)
+    _round_extremes(frame, notes)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
-    raw = RawBars(frame, rows, newest_first)
-    return raw.take(np.arange(len(frame))[::-1]) if newest_first else raw
+    raw = RawBars(frame, rows, newest_first, notes)
+    if newest_first:
+        raw = raw.take(np.arange(len(frame))[::-1])
+    return without_open_candle(raw, config, now or pd.Timestamp.now("UTC"))
 
 
-def read_table(config: SourceConfig, path: Path) -> tuple[pd.DataFrame, Rows]:
-    """The table, and where each of its rows stands in the file: line in a CSV, else from 0.
+def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series:
+    """When each bar opened, (B,), from when it is stamped.
 
     Raises:
-        TollgateError: no such file, or one that cannot be read.
+        TollgateError: the stamps are of the bars' ends, and the desk does not say so.
     """
-    if not path.is_file():
-        raise TollgateError(f"bars must come from an existing file, was {path}")
-    kind = config.format or _FORMATS.get(path.suffix.lower())
-    try:
-        if kind == "csv":
-            return _read_csv(path, config.skip_rows)
-        if kind == "parquet":
-            table = pd.read_parquet(path)
-            if isinstance(table.index, pd.DatetimeIndex):  # else it only counts the rows
-                table = table.reset_index(names=table.index.name or "timestamp")
-            table = table.reset_index(drop=True)
-            return table, np.arange(len(table))
-        if kind == "duckdb":
-            table = _read_duckdb(config, path)
-            return table, np.arange(len(table))
-    except (
-        pd.errors.EmptyDataError,
-        pd.errors.ParserError,
-        csv.Error,
-        pa.ArrowException,
-        UnicodeDecodeError,
-        OSError,
-        duckdb.Error,
-    ) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TollgateError(f"bars must be a readable {kind} file, was {path}: {reason}") from None
-    raise TollgateError(f"bars must be csv, parquet or duckdb, was {path.name}: set bars.format")
-
-
-def _read_csv(path: Path, skip_rows: int) -> tuple[pd.DataFrame, Rows]:
-    """All cells as text: pandas would turn a ticker NA into NaN and keep 1_000 as a string."""
-    _require_distinct_names(path, skip_rows)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop the extra cells
-        try:
-            table = pd.read_csv(
-                path,
-                skiprows=skip_rows,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                skip_blank_lines=False,  # they count in a line's number
-            )
-        except pd.errors.ParserWarning:
+    ns = nanoseconds(times)
+    before_whole = np.isin(-ns % NS_PER_SECOND, (1, 1_000, NS_PER_MS))  # …:59.999
+    if config.stamped_at == "open":
+        if before_whole.mean() > 0.5:
             raise TollgateError(
-                f"{path.name} must have as many column names as cells in line {skip_rows + 1}, had "
-                "fewer: set bars.skip_rows if a title line comes first"
-            ) from None
-    lines = np.arange(len(table)) + skip_rows + 2
-    is_blank = (table.fillna("") == "").all(axis=1).to_numpy()
-    return table[~is_blank].reset_index(drop=True), lines[~is_blank]
+                f"timestamps must be those at which bars open, was {times.iloc[0]} "
+                f"({describe_rows(rows[:1])}), as a bar's end is stamped: set "
+                "bars.stamped_at: close"
+            )
+        return times
+    whole = ns + np.where(before_whole, -ns % NS_PER_SECOND, 0)
+    return pd.Series(pd.to_datetime(whole - config.interval_ns, utc=True)).astype(times.dtype)
 
 
-def _require_distinct_names(path: Path, skip_rows: int) -> None:
-    """Pandas would rename a repeated column, and nobody would know."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        names = next(itertools.islice(csv.reader(file), skip_rows, None), [])
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
-    if repeated:
-        raise TollgateError(
-            f"columns of {path.name} must have different names, was {', '.join(repeated)} "
-            f"more than once in line {skip_rows + 1}"
-        )
+def without_open_candle(raw: RawBars, config: BarsConfig, now: pd.Timestamp) -> RawBars:
+    """The bars but a last one that has not closed yet.
+
+    Its close is still to come, or it has one price and next to no volume after bars with some.
+    """
+    frame = raw.frame
+    last = frame.iloc[-1]
+    closes = last["timestamp"] + pd.Timedelta(config.interval_ns, "ns")
+    usual = frame["volume"].iloc[-LATEST - 1 : -1].median()
+    prices = {last[name] for name in PRICE_COLUMNS}
+    is_begun = len(prices) == 1 and 0 < last["volume"] < OPEN_CANDLE_VOLUME * usual
+    if len(frame) < 2 or not (closes > now or is_begun):
+        return raw
+    why = f"closes at {closes:%Y-%m-%d %H:%M} UTC" if closes > now else "had only begun"
+    note = f"the last bar ({describe_rows(raw.row_numbers[-1:])}) {why}: not used"
+    return replace(raw.take(np.arange(len(frame) - 1)), notes=[*raw.notes, note])
 
 
-def _read_duckdb(config: SourceConfig, path: Path) -> pd.DataFrame:
-    if config.table is None:
-        raise TollgateError(f"bars.table must name a table of {path.name}, was not set")
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.table(config.table).to_arrow_table().to_pandas()
+def _volume(named: pd.DataFrame, config: BarsConfig, rows: Rows, notes: list[str]) -> pd.Series:
+    """What was traded in each bar, (B,); 0 in all of them on a market that reports none."""
+    none = pd.Series(np.zeros(len(named)))
+    if config.volume == "none":
+        return none
+    if "volume" not in named:
+        notes.append("no column of volume: taken as a market that reports none (volume: none)")
+        return none
+    volume = parse_numbers(named["volume"], "volume", rows)
+    if config.volume is None and not (volume != 0).any():
+        notes.append("volume is 0 in every row: taken as a market that reports none (volume: none)")
+    return volume
 
 
-def _select_columns(
-    table: pd.DataFrame, config: BarsConfig, path: Path, rows: Rows
-) -> pd.DataFrame:
-    symbol = config.name_in_file("symbol")
-    asked = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in config.columns)]
-    missing = [name for name in map(config.name_in_file, asked) if name not in table.columns]
+def _round_extremes(frame: pd.DataFrame, notes: list[str]) -> None:
+    """Let a high or low that misses the open or close by a rounding error reach it."""
+    count = 0
+    for name, inside, sign in (("high", "max", 1), ("low", "min", -1)):
+        reached = getattr(frame[["open", "close"]], inside)(axis=1).to_numpy()
+        value = frame[name].to_numpy()
+        short = sign * (reached - value)
+        misses = (short > 0) & (short <= ROUNDING_ULPS * np.spacing(np.abs(reached)))
+        frame[name] = np.where(misses, reached, value)
+        count += int(misses.sum())
+    if count:
+        notes.append(f"{count} highs or lows that missed the open or close by rounding reach it")
+
+
+def _select_columns(table: Table, config: BarsConfig, path: Path) -> pd.DataFrame:
+    """The contract's columns, by its names.
+
+    Raises:
+        TollgateError: one is missing, or a row is of another symbol.
+    """
+    frame = table.frame
+    needed = [*COLUMNS, *(name for name in OPTIONAL_COLUMNS if name in config.columns)]
+    if config.volume != "traded" and "volume" not in config.columns:
+        needed.remove("volume")
+    missing = [config.name_in_file(name) for name in needed if name not in frame.columns]
     if missing:
         hint = ", or bars.skip_rows if a title line comes first" if path.suffix == ".csv" else ""
         raise TollgateError(
-            f"{path.name} must have the columns {', '.join(map(config.name_in_file, asked))}, "
-            f"was without {', '.join(missing)} (it has {', '.join(map(str, table.columns))}): "
+            f"{path.name} must have the columns {', '.join(map(config.name_in_file, needed))}, "
+            f"was without {', '.join(missing)} (it has {', '.join(map(str, frame.columns))}): "
             f"set bars.columns{hint}"
         )
-    if symbol in table.columns:
-        others = np.flatnonzero((table[symbol] != config.symbol).to_numpy())
+    if "symbol" in frame.columns:
+        others = np.flatnonzero((frame["symbol"] != config.symbol).to_numpy())
         if len(others):
             raise TollgateError(
                 f"bars must all be of symbol {config.symbol}, "
-                f"was {table[symbol].iloc[others[0]]} ({describe_rows(rows[others])})"
+                f"was {frame['symbol'].iloc[others[0]]} ({describe_rows(table.rows[others])})"
             )
-    rolls = OPTIONAL_COLUMNS if config.has_contracts else ()
-    named = {name: config.name_in_file(name) for name in (*COLUMNS, *rolls)}
-    return pd.DataFrame({name: table[own] for name, own in named.items() if own in table.columns})
-
-
-def parse_timestamps(column: pd.Series, config: SourceConfig, rows: Rows) -> pd.Series:
-    """Times as UTC.
-
-    Raises:
-        TollgateError: a cell that is none, with its row.
-    """
-    if pd.api.types.is_numeric_dtype(column):
-        raise TollgateError(
-            f"timestamps must be times, was the number {column.iloc[0]} (row {rows[0]}): "
-            "convert epochs to UTC times first, since their unit cannot be told for sure"
-        )
-    expected = config.timestamp_format or "ISO8601"
-    try:
-        parsed = pd.to_datetime(column, format=expected, errors="coerce")
-    except ValueError:  # several offsets from UTC, or a format that is none
-        try:
-            parsed = pd.to_datetime(column, format=expected, errors="coerce", utc=True)
-        except ValueError as error:
-            raise TollgateError(
-                f"bars.timestamp_format must be one that strptime reads, was {expected}: {error}"
-            ) from None
-    bad = np.flatnonzero(parsed.isna())
-    if len(bad):
-        raise TollgateError(
-            f"timestamps must read as {config.timestamp_format or 'ISO 8601'}, "
-            f"was {column.iloc[bad[0]]!r} ({describe_rows(rows[bad])})"
-        )
-    try:
-        if parsed.dt.tz is None:
-            parsed = parsed.dt.tz_localize(config.timezone)
-        return parsed.dt.tz_convert("UTC").dt.as_unit("ns")
-    except (ValueError, OverflowError) as error:  # an hour that the clock change skips or repeats
-        raise TollgateError(
-            f"timestamps must exist once in {config.timezone} and be after 1677 and before 2262, "
-            f"was {error}"
-        ) from None
-
-
-def parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
-    """Texts, none of them empty.
-
-    Raises:
-        TollgateError: an empty cell, with its row.
-    """
-    blank = np.flatnonzero(column.isna() | (column.astype("str") == ""))
-    if len(blank):
-        raise TollgateError(
-            f"bars column {name} must name each bar's {name}, was empty "
-            f"({describe_rows(rows[blank])})"
-        )
-    return column.astype("str")
-
-
-def parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:
-    """Finite numbers as float64.
-
-    Raises:
-        TollgateError: a cell that is none, with its row.
-    """
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    bad = np.flatnonzero(~np.isfinite(numbers))
-    if len(bad):
-        raise TollgateError(
-            f"bars column {name} must hold finite numbers, was {column.iloc[bad[0]]!r} "
-            f"({describe_rows(rows[bad])})"
-        )
-    return numbers
+    wanted = [*COLUMNS, *(OPTIONAL_COLUMNS if config.has_contracts else ())]
+    return pd.DataFrame({name: frame[name] for name in wanted if name in frame.columns})

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rl_core.base.errors import TollgateError
-from rl_core.base.units import NS_PER_MINUTE
+from rl_core.base.units import NS_PER_DAY, NS_PER_MINUTE
 from rl_core.market.settings import SessionConfig
 
 ALWAYS = np.iinfo(np.int64).max
@@ -36,7 +36,8 @@ class TradingHours:
     @property
     def _before(self) -> Ns:
         """Bars in all sessions before each, (S,)."""
-        lengths = (self.close_ns[:-1] - self.open_ns[:-1]) // self.interval_ns
+        # a last bar that the close cuts short counts as one
+        lengths = -((self.open_ns[:-1] - self.close_ns[:-1]) // self.interval_ns)
         return np.concatenate([[0], np.cumsum(lengths)])
 
     def session(self, ns: Ns) -> Ns:
@@ -73,6 +74,9 @@ def trading_hours(config: SessionConfig | None, ns: Ns, interval_ns: int) -> Tra
     """
     if config is None:
         return TradingHours(ns[:1], np.array([ALWAYS]), interval_ns)
+    if interval_ns >= NS_PER_DAY:  # a session is one bar
+        days = _calendar(config.calendar, *_around(int(ns.min()), int(ns.max())))[2]
+        return TradingHours(days, days + NS_PER_DAY, interval_ns)
     opens, closes = _sessions(config.calendar, int(ns.min()), int(ns.max()))
     longest = (24 * 60 - config.daily_break_minutes) * NS_PER_MINUTE
     return TradingHours(opens, np.minimum(closes, opens + longest), interval_ns)

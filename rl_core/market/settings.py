@@ -6,7 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.units import known_timezone, length_ns
 
@@ -17,9 +17,10 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = Field(
-        default=None, description="relative to the project's root, or absolute"
+        default=None,
+        description="a file, a folder or a pattern of files; relative to the project's root",
     )
-    format: Literal["csv", "parquet", "duckdb"] | None = Field(
+    format: Literal["csv", "parquet", "feather", "duckdb"] | None = Field(
         default=None, description="by the file's ending when left out"
     )
     symbol: str = Field(
@@ -33,9 +34,32 @@ class SourceConfig(BaseModel):
     timestamp_format: str | None = Field(
         default=None, description="strptime format; ISO 8601 when left out"
     )
+    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        default=None, description="of timestamps that are numbers since 1970"
+    )
     timezone: str = Field(default="UTC", description="of timestamps that carry none")
+    ambiguous: Literal["raise", "infer"] = Field(
+        default="raise",
+        description="what the hour that a clock change repeats is: an error, or told by the order",
+    )
+    stamped_at: Literal["open", "close"] = Field(
+        default="open", description="end of the bar at which the source stamps it"
+    )
     skip_rows: int = Field(default=0, ge=0, description="title lines above a CSV's header")
-    table: str | None = Field(default=None, description="table or view in a DuckDB file")
+    names: tuple[str, ...] = Field(
+        default=(), description="of a CSV's columns, in order, if no line names them"
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="of a CSV; as it shows if left out"
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="sign of a CSV's numbers; as it shows if left out"
+    )
+    price_scale: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False,
+        description="by which the source's prices are multiplied; 0.01 for cents",
+    )  # fmt: skip
+    table: str | None = Field(default=None, description="table in a DuckDB file")
 
     @model_validator(mode="after")
     def _interval_and_timezone_are_known(self) -> Self:
@@ -74,11 +98,52 @@ class SessionConfig(BaseModel):
         default="XNYS", description="whose hours count as regular: the stocks behind the index"
     )
     daily_break_minutes: int = Field(
-        default=60, ge=0, lt=1440, description="a session lasts 24 hours less this at most"
-    )
+        default=60, ge=0, lt=1440,
+        description="a session lasts 24 hours less this at most; 0 for calendars but the CME's",
+    )  # fmt: skip
     drop_outside: bool = Field(
         default=False, description="leave out bars outside the sessions; they are reported"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _break_is_the_calendars(cls, settings: object) -> object:
+        """FX and stocks have no daily break to take off."""
+        if isinstance(settings, dict) and settings.get("calendar", "CMES") != "CMES":
+            return {"daily_break_minutes": 0, **settings}
+        return settings
+
+
+# check of the bars -> what its failure does unless the desk says otherwise, and what it guards
+BAR_CHECKS: dict[str, tuple[Literal["block", "warn"], str]] = {
+    "few_bars_are_missing": (
+        "warn",
+        "Holes in the source, or a market that is closed at times: set bars.sessions, or look for "
+        "a better source.",
+    ),
+    "bars_are_healthy": ("warn", "Stale, dead or jumping bars: see the quality report."),
+    "bars_lie_on_the_grid": (
+        "block",
+        "Bars of another size, or at other times, than most: they would count as whole ones.",
+    ),
+    "prices_have_one_unit": ("block", "Prices off by a power of ten: mend their rows."),
+    "prices_move": (
+        "block",
+        "Holes that were filled with the last price: no such price could be traded.",
+    ),
+    "no_price_is_a_bad_print": (
+        "warn",
+        "A price that jumps away and is back at once: it makes stops and targets fill that never "
+        "did. Mend its rows.",
+    ),
+    "the_feed_never_died": ("warn", "Bars without volume or change: a dead feed."),
+    "volume_has_one_unit": (
+        "warn", "Volume in another unit in some rows: costs and features change with it.",
+    ),
+    "rolls_are_plausible": ("block", "Changes of contract as no exchange makes them."),
+    "prices_are_adjusted": ("block", "Unadjusted splits: mend or name known moves."),
+    "universe_is_not_of_survivors": ("warn", "A universe chosen afterwards flatters results."),
+}  # fmt: skip
 
 
 class QualityConfig(BaseModel):
@@ -99,6 +164,31 @@ class QualityConfig(BaseModel):
     health_window_bars: int = Field(default=24, ge=1)
     max_missing_share: float = Field(default=0.02, ge=0, le=1)
     min_mean_health: float = Field(default=0.95, ge=0, le=1)
+    max_stale_share: float = Field(
+        default=0.05, ge=0, le=1, description="of bars that repeat the prices before them"
+    )
+    bad_print_moves: float = Field(
+        default=40.0, gt=1, description="usual moves by which a price jumps away and is back"
+    )
+    severity: dict[str, Literal["block", "warn"]] = Field(
+        default_factory=dict, description="check of the bars -> what its failure does"
+    )
+
+    @field_validator("severity")
+    @classmethod
+    def _names_checks(
+        cls, severity: dict[str, Literal["block", "warn"]]
+    ) -> dict[str, Literal["block", "warn"]]:
+        if unknown := sorted(set(severity) - set(BAR_CHECKS)):
+            raise ValueError(
+                f"severity must name checks of the bars ({', '.join(BAR_CHECKS)}), was "
+                f"{', '.join(unknown)}"
+            )
+        return severity
+
+    def blocks(self, check: str) -> bool:
+        """True if a failure of the check stops the chain."""
+        return self.severity.get(check, BAR_CHECKS[check][0]) == "block"
 
 
 class Split(IntEnum):
@@ -211,13 +301,22 @@ class BarsConfig(SourceConfig):
     sessions: SessionConfig | None = Field(
         default=None, description="when the market is open; always, when left out"
     )
+    volume: Literal["traded", "none"] | None = Field(
+        default=None, description="none on a market that reports none; found out when left out"
+    )
+    known_moves: tuple[dt.date, ...] = Field(
+        default=(), description="days whose move looks like a split and is real"
+    )
+    drop_duplicates: bool = Field(
+        default=False, description="keep one of rows that say the same twice, and report them"
+    )
     sort: bool = Field(
         default=False, description="put rows that are out of order into order, and report them"
     )
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol"]
+        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol", "date", "time"]
         if unknown := sorted(set(self.columns) - set(names)):
             known = ", ".join(names)
             raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")

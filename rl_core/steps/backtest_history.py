@@ -27,6 +27,7 @@ from rl_core.trading.performance import Performance
 
 TABLE = "history.parquet"
 BOOKKEEPING_ERROR = 1e-9  # relative
+MOST_CAPPED = 0.5  # of the fills may pay the largest impact
 
 
 @dataclass(frozen=True)
@@ -139,16 +140,51 @@ def build(task: Task) -> HistoryFacts:
 
 
 def judge(context: DeskContext, history: Opened[HistoryFacts]) -> list[Check]:
-    """The books balance: equity is cash and holdings, and only fills and costs change cash."""
-    marked = context.kind.book_errors(history.read_frame(TABLE))
+    """The books balance, and the teacher trades at prices that somebody could have had."""
+    records = history.read_frame(TABLE)
+    marked = context.kind.book_errors(records)
+    trades = history.facts.performance["ensemble"].annual_turnover > 0
+    capped = capped_share(records, context.kind.largest_impact)
     rows = np.flatnonzero(marked > BOOKKEEPING_ERROR)
     detail = f"differs in {describe_rows(rows)}" if len(rows) else "holds at every decision"
     return [
         HISTORY.verdict(
             "equity_is_cash_and_holdings", not len(rows), detail,
             largest_error=float(marked.max()),
-        )
+        ),
+        HISTORY.verdict(
+            "the_teacher_trades", trades,
+            "it does" if trades else f"not once in {len(records):,} bars: {usual_reasons(records)}",
+        ),
+        HISTORY.verdict(
+            "fills_are_not_capped", capped <= MOST_CAPPED,
+            f"{capped:.1%} of its fills pay the largest impact there is, at most {MOST_CAPPED:.0%}"
+            + (": look at the bars' volume, in units of the instrument, or set bars.volume: none"
+               if capped > MOST_CAPPED else ""),
+            capped_share=capped,
+        ),
     ]  # fmt: skip
+
+
+def capped_share(records: pd.DataFrame, largest_impact: float | None) -> float:
+    """Share of the fills, 0..1, that cost as much as the largest impact; 0 where there is none."""
+    if largest_impact is None:
+        return 0.0
+    value = (records["traded_units"].abs() * records["fill_price"]).to_numpy()
+    filled = np.nan_to_num(value) > 0
+    rate = records["cost"].to_numpy()[filled] / value[filled]
+    # the fill's price moved away by the impact: the cost is a little less of it
+    return float((rate >= largest_impact / (1 + largest_impact)).mean()) if filled.any() else 0.0
+
+
+def usual_reasons(records: pd.DataFrame) -> str:
+    """What each analyst says most often, and how often."""
+    found: list[str] = []
+    for column in records.columns[records.columns.str.endswith("_reason")]:
+        shares = records[column].value_counts(normalize=True)
+        said = f"{shares.index[0]} ({shares.iloc[0]:.0%})"
+        found.append(f"{column.removesuffix('_reason')} says {said}")
+    return ", ".join(found)
 
 
 HISTORY = Step(
@@ -166,6 +202,14 @@ at the next open with its costs. The figures compare it with buy and hold.""",
         CheckSpec(
             "equity_is_cash_and_holdings", True,
             "Accounts that do not add up: a fault of the engine, never of the data.",
+        ),
+        CheckSpec(
+            "the_teacher_trades", True,
+            "A teacher that never trades teaches nothing: the reason stands beside it.",
+        ),
+        CheckSpec(
+            "fills_are_not_capped", True,
+            "Fills at the cap of the impact law: volume in a wrong unit, or none at all.",
         ),
     ),
     judge=judge,

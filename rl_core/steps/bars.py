@@ -9,7 +9,7 @@ from rl_core.base.paths import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
 from rl_core.market.quality import QualityReport
-from rl_core.market.settings import QualityConfig
+from rl_core.market.settings import BAR_CHECKS, QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.sections import LIMITS
 from rl_core.steps.source import read_source
@@ -47,6 +47,10 @@ class BarsFacts(Facts):
     missing_prices: int
     stocks_that_left: int
     split_rows: int
+    has_volume: bool = True
+    bad_print_rows: int = 0
+    volume_unit_rows: int = 0
+    notes: tuple[str, ...] = ()  # how the source was understood, where it was guessed
 
 
 def build(task: Task) -> BarsFacts:
@@ -64,6 +68,7 @@ def build(task: Task) -> BarsFacts:
         sentiment.to_parquet(task.directory / SENTIMENT, index=False)
     write_json(task.directory / QUALITY, report.model_dump())
     counts = quality_counts(report)
+    counts |= {"notes": report.notes}
     del counts["named"]
     return BarsFacts.model_validate(
         counts
@@ -85,6 +90,9 @@ def quality_counts(report: QualityReport) -> dict[str, object]:
 
 
 ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
+    "bars_lie_on_the_grid": ("off_grid_rows", "that open at other times than most"),
+    "no_price_is_a_bad_print": ("bad_print_rows", "with a price that jumps away and is back"),
+    "volume_has_one_unit": ("volume_unit_rows", "with volume in another unit than most"),
     "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
     "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
     "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
@@ -151,6 +159,13 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
             f"mean data health {report.mean_health:.4f}, at least {limits.min_mean_health}",
             {"mean_health": report.mean_health},
         ),
+        "prices_move": (
+            len(report.stale_rows) <= limits.max_stale_share * report.rows,
+            f"{len(report.stale_rows):,} of {report.rows:,} bars repeat the prices before them, "
+            f"limit {limits.max_stale_share:.0%}"
+            + (f": {describe_rows(report.stale_rows)}" if report.stale_rows else ""),
+            {"rows": len(report.stale_rows)},
+        ),
     }
     for name, (field, meaning) in ROW_CHECKS.items():
         rows: list[int] = getattr(report, field)
@@ -160,9 +175,11 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
             where += "bars.known_moves"
         verdicts[name] = (not rows, f"{len(rows)} bars {meaning}{where}", {"rows": len(rows)})
     verdicts["universe_is_not_of_survivors"] = survivors_verdict(report)
+    found = {
+        name: BARS.verdict(name, *verdicts[name][:2], **verdicts[name][2]) for name in verdicts
+    }
     return [
-        BARS.verdict(name, passed, detail, **figures)
-        for name, (passed, detail, figures) in verdicts.items()
+        found[name].model_copy(update={"is_blocking": limits.blocks(name)}) for name in BAR_CHECKS
     ]
 
 
@@ -178,16 +195,9 @@ quality report.""",
     reads=("kind", "bars", "quality", "sentiment"),
     ignores=(*LIMITS, "sentiment.max_age_hours"),
     checks=(
-        CheckSpec("few_bars_are_missing", False, "Holes in the source: look for a better one."),
-        CheckSpec(
-            "bars_are_healthy", False, "Stale, dead or jumping bars: see the quality report."
-        ),
-        CheckSpec("prices_have_one_unit", True, "Prices off by a power of ten: mend their rows."),
-        CheckSpec("the_feed_never_died", False, "Bars without volume or change: a dead feed."),
-        CheckSpec("rolls_are_plausible", True, "Changes of contract as no exchange makes them."),
-        CheckSpec("prices_are_adjusted", True, "Unadjusted splits: mend or name known moves."),
-        CheckSpec(
-            "universe_is_not_of_survivors", False, "A universe chosen afterwards flatters results."
+        *(
+            CheckSpec(name, severity == "block", why)
+            for name, (severity, why) in BAR_CHECKS.items()
         ),
     ),
     judge=judge,

@@ -5,6 +5,9 @@ MARKET = (
     "kind", "bars", "quality", "sentiment", "regimes", "splits", "costs", "contract", "allocations",
 )  # fmt: skip
 # limits in those sections by which checks judge, and which change nothing that is built
-LIMITS = ("quality.max_missing_share", "quality.min_mean_health")
+LIMITS = (
+    "quality.max_missing_share", "quality.min_mean_health", "quality.max_stale_share",
+    "quality.severity",
+)  # fmt: skip
 # the account that trades, and its rules
 ACCOUNT = ("account", "brackets", "rules")

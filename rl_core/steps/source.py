@@ -52,6 +52,9 @@ def _series_source(desk: SeriesDesk) -> Source:
         row_numbers=raw.row_numbers,
         was_newest_first=raw.was_newest_first,
         sessions=config.sessions,
+        timezone=config.timezone,
+        known_moves=config.known_moves,
+        notes=raw.notes,
     )
     return Source(report, lambda: checked_bars(raw, config))
 

@@ -47,7 +47,31 @@ def _serving_beside_config(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "serving": serving_slice(config), "memory_bars": memory}
 
 
-MIGRATIONS: Mapping[int, Migration] = {1: Migration(manifest=_serving_beside_config)}
+# settings that sources of bars gained with schema 3, as they were before there was a choice
+_SOURCE_OF_2 = {
+    "timestamp_unit": None, "ambiguous": "raise", "stamped_at": "open", "names": [],
+    "delimiter": None, "decimal": None, "price_scale": 1.0,
+}  # fmt: skip
+_SERIES_OF_2 = {"volume": None, "known_moves": [], "drop_duplicates": False}
+_QUALITY_OF_2 = {"max_stale_share": 0.05, "bad_print_moves": 40.0, "severity": {}}
+
+
+def _sources_of_schema_3(settings: dict[str, Any]) -> dict[str, Any]:
+    """Add what a source of bars can say since schema 3."""
+    found = dict(settings)
+    if "bars" in settings:
+        is_panel = "layout" in settings["bars"]
+        added = _SOURCE_OF_2 if is_panel else {**_SOURCE_OF_2, **_SERIES_OF_2}
+        found["bars"] = {**added, **settings["bars"]}
+    if "quality" in settings:
+        found["quality"] = {**_QUALITY_OF_2, **settings["quality"]}
+    return found
+
+
+MIGRATIONS: Mapping[int, Migration] = {
+    1: Migration(manifest=_serving_beside_config),
+    2: Migration(settings=_sources_of_schema_3),
+}
 SCHEMA = max(MIGRATIONS) + 1
 
 

@@ -14,7 +14,8 @@ def impact_scale(
 
     Square-root law: rate = Y sigma sqrt(value / mean traded value of a bar), so times sqrt(value)
     gives the rate of any trade. Where nothing was traded in the window, or the volatility is not
-    yet known, it is so large that the fill's cap applies.
+    yet known, it is so large that the fill's cap applies. A market that reports no volume at all,
+    such as FX, has no impact that could be known: it is 0, and spread and slippage remain.
 
     Args:
         bars: frame that meets the bar contract.
@@ -24,6 +25,8 @@ def impact_scale(
 
     Source: Toth et al. 2011, eq. 1, https://arxiv.org/abs/1105.1694
     """
+    if not (bars["volume"] > 0).any():
+        return np.zeros(len(bars))
     traded_value = (
         (bars["volume"] * bars["close"]).rolling(window_bars, min_periods=1).mean().to_numpy()
     )

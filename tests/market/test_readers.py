@@ -72,8 +72,8 @@ DEFECTS: dict[str, tuple[Callable[[list[str]], str], str]] = {
     "an empty file": (lambda _: "", "bars must be a readable csv file"),
     "a header alone": (lambda _: clean_csv([]), "bars must have at least one row"),
     "a missing column": (
-        lambda _: "timestamp,open,high,low,close\n2020-01-01,1,1,1,1\n",
-        "was without volume",
+        lambda _: "timestamp,open,high,close,volume\n2020-01-01,1,1,1,1\n",
+        "was without low",
     ),
     "fewer names than cells": (
         lambda r: clean_csv([row + ",9" for row in r]),
@@ -89,7 +89,7 @@ DEFECTS: dict[str, tuple[Callable[[list[str]], str], str]] = {
     ),
     "an epoch": (
         lambda _: clean_csv(["1577836800,10,12,9,11,5"]),
-        "timestamps must read as ISO 8601, was '1577836800' (row 2)",
+        "was the number 1577836800 (row 2): set bars.timestamp_unit: s if it means 2020-01-01",
     ),
     "text for a number": (
         lambda r: clean_csv([r[0], r[1].replace(",11,", ",1_000,"), r[2]]),
@@ -192,9 +192,9 @@ def test_a_newest_first_file_keeps_its_line_numbers_in_messages(tmp_path: Path) 
 def test_a_missing_file_and_an_unknown_format_are_named(tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match=r"existing file, was .*nowhere\.csv"):
         read_bars(BarsConfig(path=Path("nowhere.csv"), symbol="X"), tmp_path)
-    (tmp_path / "bars.txt").write_text("x")
-    with pytest.raises(TollgateError, match=r"csv, parquet or duckdb, was bars\.txt"):
-        read_bars(BarsConfig(path=Path("bars.txt"), symbol="X"), tmp_path)
+    (tmp_path / "bars.odd").write_text("x")
+    with pytest.raises(TollgateError, match=r"csv, parquet, feather or duckdb, was bars\.odd"):
+        read_bars(BarsConfig(path=Path("bars.odd"), symbol="X"), tmp_path)
 
 
 def test_numeric_epochs_in_parquet_are_refused_rather_than_guessed(tmp_path: Path) -> None:
@@ -217,7 +217,10 @@ def test_times_with_different_offsets_are_read_as_what_they_are(tmp_path: Path) 
 
 def test_an_hour_that_the_clock_change_skips_is_an_error(tmp_path: Path) -> None:
     rows = [row.replace("2020-01-01", "2020-03-29") for row in ROWS]
-    with pytest.raises(TollgateError, match=r"timestamps must exist once in Europe/Berlin"):
+    with pytest.raises(
+        TollgateError,
+        match=r"timestamps must exist in Europe/Berlin, was 2020-03-29 02:00:00 \(row 4\)",
+    ):
         read_bars(csv_config(tmp_path, clean_csv(rows), timezone="Europe/Berlin"), tmp_path)
 
 

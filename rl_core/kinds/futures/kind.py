@@ -94,6 +94,11 @@ class FuturesKind(SeriesKind):
 
     @property
     @override
+    def knows_the_session(self) -> bool:
+        return True
+
+    @property
+    @override
     def state(self) -> StateTable:
         return FUTURES_STATE
 

@@ -61,6 +61,11 @@ class SpotKind(SeriesKind):
         return ()
 
     @property
+    @override
+    def largest_impact(self) -> float:
+        return self.desk.costs.max_impact_rate
+
+    @property
     def _rates(self) -> CostRates:
         return self.desk.costs.rates(self.desk.bars.interval_ns)
 

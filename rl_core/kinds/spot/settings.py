@@ -1,8 +1,8 @@
 """Settings of a spot desk: costs and account."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from rl_core.base.units import NS_PER_YEAR
 from rl_core.kinds.settings import SeriesDesk
@@ -49,7 +49,7 @@ class AccountConfig(BaseModel):
 
 
 class SpotDesk(SeriesDesk):
-    """One instrument, bought and sold for cash, in a market that is always open."""
+    """One instrument, bought and sold for cash: crypto, or with `bars.sessions` stocks and FX."""
 
     kind: Literal["spot"] = "spot"
     costs: CostConfig = CostConfig()
@@ -60,12 +60,6 @@ class SpotDesk(SeriesDesk):
     def impact_coefficient(self) -> float:
         """Price impact of a trade, as the costs say."""
         return self.costs.impact_coefficient
-
-    @model_validator(mode="after")
-    def _market_has_no_sessions(self) -> Self:
-        if self.bars.sessions is not None:
-            raise ValueError("a spot desk must have no bars.sessions: they are for kind futures")
-        return self
 
     @property
     def initial_cash(self) -> float:

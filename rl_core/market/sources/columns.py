@@ -1,0 +1,123 @@
+"""What a table's columns mean: names as desks map them, or as exporters usually write them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from rl_core.base.errors import TollgateError
+from rl_core.market.settings import SourceConfig
+from rl_core.market.sources.table import Table
+from rl_core.market.sources.text import TWO_LEVELS
+
+# names that mean the same, tidied as `_tidy` does, the likeliest first
+USUAL_NAMES = {
+    "timestamp": ("timestamp", "datetime", "date", "time", "open_time", "open time", "unix"),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "volume": ("volume", "vol", "tickvol", "tick_volume"),
+}
+JOINED = "date and time"  # column that two of a file were made into
+
+
+def understood(table: Table, config: SourceConfig) -> Table:
+    """The same table with columns that are named as the contract names them, as far as known.
+
+    What the desk maps is taken as mapped. Of what it does not map, a name that is usual for a
+    column is taken for it; a date and a time in two columns become one; what `yf.download` writes,
+    whose names have two levels, becomes one level. What was guessed stands in the notes.
+
+    Raises:
+        TollgateError: several tickers, of which none is the desk's.
+    """
+    table = _one_level(table, config)
+    table = _date_and_time(table, config)
+    mapped = {own: name for name, own in config.columns.items()}
+    renamed: dict[str, str] = {}
+    for name, usual in USUAL_NAMES.items():
+        if name in config.columns or name in table.frame.columns:
+            continue
+        own = _first_of(usual, list(table.frame.columns), taken=mapped)
+        if own is not None:
+            renamed[own] = name
+    told = [f"column {own} is {name}" for own, name in renamed.items() if own.lower() != name]
+    renamed |= {own: name for own, name in mapped.items() if own in table.frame.columns}
+    # a column that already has a contract's name but is mapped away makes room
+    clash = [n for n in renamed.values() if n in table.frame.columns and n not in renamed]
+    frame = table.frame.drop(columns=clash).rename(columns=renamed)
+    return replace(table, frame=frame, notes=[*table.notes, *told])
+
+
+def _tidy(name: object) -> str:
+    return str(name).strip().strip("<>").strip().lower()
+
+
+def _first_of(usual: Sequence[str], columns: Sequence[str], taken: dict[str, str]) -> str | None:
+    tidied = {_tidy(name): name for name in reversed(list(columns)) if name not in taken}
+    return next((tidied[name] for name in usual if name in tidied), None)
+
+
+def _date_and_time(table: Table, config: SourceConfig) -> Table:
+    """One column of times where a file has a date and a time of day in two."""
+    names = {name: config.columns.get(name) for name in ("date", "time")}
+    tidied = {_tidy(name): str(name) for name in table.frame.columns}
+    if not all(names.values()):
+        if "timestamp" in config.columns or not {"date", "time"} <= set(tidied):
+            return table
+        names = {name: tidied[name] for name in names}
+    if missing := [own for own in names.values() if own not in table.frame.columns]:
+        raise TollgateError(
+            f"bars must have the columns {' and '.join(map(str, names.values()))}, was without "
+            f"{', '.join(map(str, missing))}: set bars.columns"
+        )
+    date, time = (table.frame[own].astype(str).str.strip() for own in names.values())
+    # 2024.02.05, as MetaTrader writes it
+    date = date.str.replace(r"^(\d{4})[./](\d{2})[./](\d{2})$", r"\1-\2-\3", regex=True)
+    others = table.frame.drop(columns=list(names.values()))
+    frame = pd.concat([(date + " " + time).rename(JOINED), others], axis=1)
+    frame = frame.rename(columns={JOINED: "timestamp"})
+    note = f"columns {names['date']} and {names['time']} are joined"
+    return replace(table, frame=frame, notes=[*table.notes, note])
+
+
+def _one_level(table: Table, config: SourceConfig) -> Table:
+    """What `yf.download` writes: columns of two levels, in a CSV three lines of header."""
+    frame = table.frame
+    if isinstance(frame.columns, pd.MultiIndex):
+        tickers = list(zip(*frame.columns, strict=True))[-1]
+        found = sorted({str(t) for t in tickers if str(t)})
+        ticker = _ticker(found, config)
+        keep = [number for number, own in enumerate(tickers) if not str(own) or str(own) == ticker]
+        names = [str(frame.columns[number][0]) for number in keep]
+        flat = frame.iloc[:, keep].set_axis(names, axis=1)
+        return replace(table, frame=flat, notes=[*table.notes, f"columns of ticker {ticker}"])
+    if len(frame) < 2 or _tidy(frame.columns[0]) != TWO_LEVELS:
+        return table
+    first = frame.iloc[:, 0].astype(str).map(_tidy)
+    if first.iloc[0] != "ticker" or (frame.iloc[1, 1:].astype(str) != "").any():
+        return table
+    ticker = _ticker(sorted({str(cell) for cell in frame.iloc[0, 1:]}), config)
+    keep = [0, *(n for n in range(1, frame.shape[1]) if str(frame.iloc[0, n]) == ticker)]
+    below = frame.iloc[2:, keep].set_axis(
+        [str(name).split(".")[0] for name in frame.columns[keep]], axis=1
+    )
+    rows = table.rows[2:]
+    repeats = below.iloc[:, 0].astype(str).map(_tidy).isin(USUAL_NAMES["timestamp"]).to_numpy()
+    below = below[~repeats].reset_index(drop=True)
+    if "timestamp" not in config.columns:
+        below = below.rename(columns={below.columns[0]: "timestamp"})
+    notes = [*table.notes, f"three header lines, columns of ticker {ticker}"]
+    return replace(table, frame=below, rows=rows[~repeats], notes=notes)
+
+
+def _ticker(found: Sequence[str], config: SourceConfig) -> str:
+    if len(found) == 1:
+        return found[0]
+    if config.symbol in found:
+        return config.symbol
+    raise TollgateError(
+        f"bars.symbol must be one of the file's tickers ({', '.join(found[:8])}), was "
+        f"{config.symbol}"
+    )

@@ -1,0 +1,136 @@
+"""Read a source's table, whatever it is kept in.
+
+A table is text or typed columns, unchecked: `columns` finds out what each of them means, `cells`
+turns them into times and numbers. What had to be guessed is told in the table's notes.
+"""
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import feather
+
+from rl_core.base.errors import TollgateError
+from rl_core.market.settings import SourceConfig
+from rl_core.market.sources.database import read_duckdb
+from rl_core.market.sources.text import read_text
+
+Rows = NDArray[np.int64]
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+    ".duckdb": "duckdb",
+    ".db": "duckdb",
+}
+COMPRESSED = {".gz", ".zip", ".zst", ".bz2"}
+LARGEST_FILE = 64 * 2**30  # bytes
+
+
+@dataclass(frozen=True)
+class Table:
+    """A source's cells, and where each row stands in it."""
+
+    frame: pd.DataFrame  # (R, columns)
+    rows: Rows  # (R,) line of a text file, else counted from 0
+    notes: list[str] = field(default_factory=list)  # how it was understood, where it was guessed
+
+
+def read_table(config: SourceConfig, path: Path) -> Table:
+    """A source's table: one file, or all files of a folder or of a pattern such as `btc_*.csv`.
+
+    Rows of several files are counted through, in the order of the files' names.
+
+    Raises:
+        TollgateError: no such file, or one that cannot be read.
+    """
+    paths = files_of(path)
+    tables = [_read_file(config, each) for each in paths]
+    if len(tables) == 1:
+        return tables[0]
+    first = list(tables[0].frame.columns)
+    for each, table in zip(paths, tables, strict=True):
+        if list(table.frame.columns) != first:
+            raise TollgateError(
+                f"files of {path} must have the same columns, was "
+                f"{', '.join(map(str, table.frame.columns))} in {each.name} and "
+                f"{', '.join(map(str, first))} in {paths[0].name}"
+            )
+    starts = np.cumsum(
+        [0, *(int(table.rows[-1]) + 1 if len(table.rows) else 0 for table in tables)]
+    )
+    counted = f"{len(paths)} files, {paths[0].name} to {paths[-1].name}, rows counted through"
+    return Table(
+        pd.concat([table.frame for table in tables], ignore_index=True),
+        np.concatenate([t.rows + start for t, start in zip(tables, starts[:-1], strict=True)]),
+        [counted, *tables[0].notes],
+    )
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a path names, in the order of their names.
+
+    Raises:
+        TollgateError: there is none.
+    """
+    if any(sign in path.name for sign in "*?["):
+        paths = sorted(p for p in path.parent.glob(path.name) if p.is_file())
+    elif path.is_dir():
+        paths = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    else:
+        paths = [path] if path.is_file() else []
+    if not paths:
+        raise TollgateError(f"bars must come from an existing file, was {path}")
+    for each in paths:
+        if each.stat().st_size > LARGEST_FILE:
+            raise TollgateError(f"{each} must have at most {LARGEST_FILE:,} bytes, had more")
+    return paths
+
+
+def format_of(config: SourceConfig, path: Path) -> str | None:
+    """The format of a file: as the desk says, else by its ending."""
+    endings = [suffix.lower() for suffix in path.suffixes]
+    if endings and endings[-1] in COMPRESSED:
+        endings.pop()
+    return config.format or (FORMATS.get(endings[-1]) if endings else None)
+
+
+def _read_file(config: SourceConfig, path: Path) -> Table:
+    kind = format_of(config, path)
+    try:
+        match kind:
+            case "csv":
+                return Table(*read_text(config, path))
+            case "parquet":
+                return _counted(pd.read_parquet(path))
+            case "feather":
+                return _counted(feather.read_table(path).to_pandas())
+            case "duckdb":
+                return _counted(read_duckdb(path, config.table))
+            case _:
+                raise TollgateError(
+                    f"bars must be csv, parquet, feather or duckdb, was {path.name}: "
+                    "set bars.format"
+                )
+    except (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, BadZipFile) as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise TollgateError(f"bars must be a readable {kind} file, was {path}: {reason}") from None
+
+
+def _counted(frame: pd.DataFrame) -> Table:
+    """A typed table; an index of times becomes a column, any other only counts the rows."""
+    if isinstance(frame.index, pd.DatetimeIndex):
+        frame.index.name = frame.index.name or "timestamp"
+        frame = frame.reset_index()
+    frame = frame.reset_index(drop=True)
+    return Table(frame, np.arange(len(frame)))
