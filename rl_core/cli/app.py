@@ -1,5 +1,6 @@
 """The commands. Library modules are imported inside them, so that `--help` answers at once."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rl_core.base import logs
 from rl_core.base.checks import Check
 from rl_core.base.errors import Interrupted, TollgateError
 from rl_core.cli import training
+from rl_core.cli.data import data
 from rl_core.cli.models import models
 from rl_core.cli.output import AsJson, Desk, emit
 from rl_core.cli.trial import gate_trial
@@ -31,6 +33,7 @@ Exit codes: 0 done, 1 a check failed, 2 wrong input or usage (nothing was writte
 training was interrupted and saved.""",
 )
 app.add_typer(models, name="models")
+app.add_typer(data, name="data")
 
 training.add_to(app)
 app.command()(gate_trial)
@@ -87,12 +90,32 @@ def desks(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def settings(desk: Desk, as_json: AsJson = False) -> None:
-    """Print every setting of a desk, defaults included."""
-    from rl_core.cli import show
-    from rl_core.desk import load_desk
+def settings(
+    desk: Annotated[str | None, typer.Option("--desk", help="Name of the desk.")] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            help="Print the JSON schema of a kind's desk files: spot, futures, portfolio."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every setting of a desk, defaults included, or what desk files may hold.
 
-    emit(load_desk(desk).resolved(), as_json, show.settings)
+    An editor completes a desk's YAML by its schema: `tollgate settings --schema spot > spot.json`,
+    and `# yaml-language-server: $schema=spot.json` in the file's first line.
+    """
+    from rl_core.cli import show
+    from rl_core.desk import KINDS, load_desk
+
+    if (desk is None) == (schema is None):
+        raise TollgateError("settings must be given one of --desk and --schema")
+    if schema is not None:
+        if schema not in KINDS:
+            raise TollgateError(f"--schema must be one of {', '.join(KINDS)}, was {schema}")
+        print(json.dumps(KINDS[schema].model_json_schema(), indent=2))
+        return
+    emit(load_desk(str(desk)).resolved(), as_json, show.settings)
 
 
 @app.command()

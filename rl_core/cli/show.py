@@ -78,11 +78,28 @@ def markdown(text_: str) -> None:
 def quality(report: Mapping[str, Any]) -> None:
     """The quality report, with the first gaps."""
     gaps = report["gaps"]
-    counts = [(k, len(v) if k == "gaps" else v) for k, v in report.items() if k != "checks"]
+    apart = ("checks", "notes", "named")
+    counts = [(k, len(v) if k == "gaps" else v) for k, v in report.items() if k not in apart]
     table("bars", ["what", "value"], counts)
+    understood(report["notes"])
     if gaps:
         table("first gaps", ["from", "missing bars"], [list(gap.values()) for gap in gaps[:10]])
     checks(report["checks"])
+
+
+def understood(notes: Sequence[str]) -> None:
+    """Say how a source was understood, where it was guessed."""
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def inspection(found: Mapping[str, Any]) -> None:
+    """What a file of bars is, and what is odd about it."""
+    table(found["file"], ["what", "found", "why"], [list(row.values()) for row in found["found"]])
+    understood(found["notes"])
+    checks(found["checks"])
+    if found["error"]:
+        console.print(f"refused: {found['error']}", soft_wrap=True, markup=False)
 
 
 def backtest(result: Mapping[str, Any]) -> None:

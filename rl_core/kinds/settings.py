@@ -160,8 +160,8 @@ class SeriesDesk(DeskConfig):
                 whole = f"[{interval // NS_PER_HOUR}h, {7 * interval // NS_PER_HOUR}h]"
             raise ValueError(
                 f"dataset.horizons must be whole bars of {self.bars.interval}, was "
-                f"{', '.join(parts)}: set dataset.horizons, such as {whole}, and "
-                "ppo.auxiliary_coefficients and splits.purge with them"
+                f"{', '.join(parts)}: set dataset.horizons, such as {whole}, and splits.purge to "
+                "the longest of them"
             )
         return self
 

@@ -23,6 +23,7 @@ from rl_core.market.bars import (
     require_interval,
 )
 from rl_core.market.settings import COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS, BarsConfig
+from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
 from rl_core.market.sources.columns import understood
 from rl_core.market.sources.table import Rows, Table, read_table
@@ -140,10 +141,11 @@ def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series
     before_whole = np.isin(-ns % NS_PER_SECOND, (1, 1_000, NS_PER_MS))  # …:59.999
     if config.stamped_at == "open":
         if before_whole.mean() > 0.5:
-            raise TollgateError(
+            raise AdvisedError(
                 f"timestamps must be those at which bars open, was {times.iloc[0]} "
                 f"({describe_rows(rows[:1])}), as a bar's end is stamped: set "
-                "bars.stamped_at: close"
+                "bars.stamped_at: close",
+                stamped_at="close",
             )
         return times
     whole = ns + np.where(before_whole, -ns % NS_PER_SECOND, 0)
@@ -217,9 +219,11 @@ def _select_columns(table: Table, config: BarsConfig, path: Path) -> pd.DataFram
     if "symbol" in frame.columns:
         others = np.flatnonzero((frame["symbol"] != config.symbol).to_numpy())
         if len(others):
-            raise TollgateError(
-                f"bars must all be of symbol {config.symbol}, "
-                f"was {frame['symbol'].iloc[others[0]]} ({describe_rows(table.rows[others])})"
+            other = str(frame["symbol"].iloc[others[0]])
+            raise AdvisedError(
+                f"bars must all be of symbol {config.symbol}, was {other} "
+                f"({describe_rows(table.rows[others])})",
+                symbol=other,
             )
     wanted = [*COLUMNS, *(OPTIONAL_COLUMNS if config.has_contracts else ())]
     return pd.DataFrame({name: frame[name] for name in wanted if name in frame.columns})

@@ -82,6 +82,19 @@ def trading_hours(config: SessionConfig | None, ns: Ns, interval_ns: int) -> Tra
     return TradingHours(opens, np.minimum(closes, opens + longest), interval_ns)
 
 
+def bars_since(config: SessionConfig | None, last_ns: int, now_ns: int, interval_ns: int) -> int:
+    """How many bars have closed since a last one that opened then; time that is closed has none.
+
+    Raises:
+        TollgateError: exchange-calendars knows no such calendar, or not for that time.
+    """
+    ns = np.array([last_ns, max(now_ns, last_ns)])
+    hours = trading_hours(config, ns, interval_ns)
+    last, now = hours.position(ns)
+    is_open = bool(hours.is_open(ns)[1])  # the bar of this moment has not closed
+    return max(int(now - last) - is_open, 0)
+
+
 def session_days(calendar: str, first_ns: int, last_ns: int) -> Ns:
     """Midnight, UTC, of the date of each session in a stretch of time.
 

@@ -68,7 +68,6 @@ def build(task: Task) -> BarsFacts:
         sentiment.to_parquet(task.directory / SENTIMENT, index=False)
     write_json(task.directory / QUALITY, report.model_dump())
     counts = quality_counts(report)
-    counts |= {"notes": report.notes}
     del counts["named"]
     return BarsFacts.model_validate(
         counts
@@ -83,10 +82,10 @@ def build(task: Task) -> BarsFacts:
 
 def quality_counts(report: QualityReport) -> dict[str, object]:
     """The report with each list of rows replaced by its length."""
-    return {
-        name: len(value) if isinstance(value, list) else value
-        for name, value in report.model_dump().items()
-    }
+    counts: dict[str, object] = {}
+    for name, value in report.model_dump().items():
+        counts[name] = len(value) if isinstance(value, list) and name != "notes" else value
+    return counts
 
 
 ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are

@@ -1,5 +1,6 @@
 """A prediction from the deployed model and the newest bars of the desk's source."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -7,11 +8,18 @@ import pandas as pd
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.paths import PROJECT_ROOT
+from rl_core.desk import DeskConfig
 from rl_core.features.sentiment import read_sentiment
+from rl_core.market.sessions import bars_since
+from rl_core.market.settings import BarsConfig, PanelConfig, SessionConfig
 from rl_core.serving.loaded import LoadedModel
 from rl_core.steps.context import DeskContext
 from rl_core.steps.source import read_source
 from rl_core.store.models import Stage
+
+MOST_BARS_LATE = 2  # that may have closed since the newest one, before an answer warns
+
+log = logging.getLogger(__name__)
 
 
 def predict_latest(
@@ -44,6 +52,17 @@ def predict_latest(
     market = model.prepare(closed_bars(source, bars_config.interval_ns, moment), sentiment)
     opened = market.bars["timestamp"].iloc[-1]
     closed = opened + pd.Timedelta(bars_config.interval_ns, "ns")
+    late = bars_since(
+        sessions_of(context.desk), opened.value, moment.value, bars_config.interval_ns
+    )
+    warnings = []
+    if late > MOST_BARS_LATE:
+        warnings.append(
+            f"the newest bar is {late:,} bars old ({opened:%Y-%m-%d %H:%M} UTC): the market has "
+            "moved since, and this answer is of then"
+        )
+    for warning in warnings:
+        log.warning("predict: %s", warning)
     return {
         "desk": context.desk.name,
         "symbol": bars_config.symbol,
@@ -52,9 +71,17 @@ def predict_latest(
         "stage": chosen,
         "timestamp": str(opened),
         "hours_since_close": round((moment - closed).total_seconds() / 3600, 2),
+        "warnings": warnings,
         model.kind.price_name: float(market.bars["close"].iloc[-1]),
         **model.answer(market, account),
     }
+
+
+def sessions_of(desk: DeskConfig) -> SessionConfig | None:
+    """When the market of a desk is open; None is always."""
+    if isinstance(desk.bars, PanelConfig):
+        return SessionConfig(calendar=desk.bars.calendar)
+    return desk.bars.sessions if isinstance(desk.bars, BarsConfig) else None
 
 
 def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from rl_core.base.errors import TollgateError
-from rl_core.base.units import NS_PER_MINUTE
-from rl_core.market.sessions import session_clock, trading_hours
+from rl_core.base.units import NS_PER_MINUTE, length_ns
+from rl_core.market.sessions import bars_since, session_clock, trading_hours
 from rl_core.market.settings import SessionConfig
 
 CME = SessionConfig()
@@ -70,3 +70,33 @@ def test_the_clock_by_hand() -> None:
 def test_an_unknown_calendar_is_one_clear_error() -> None:
     with pytest.raises(TollgateError, match="a calendar of exchange-calendars, was NOWHERE"):
         trading_hours(SessionConfig(calendar="NOWHERE"), ns("2024-07-02 20:58"), NS_PER_MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("calendar", "interval", "last", "now", "closed"),
+    [
+        (None, "1h", "2024-03-01 10:00", "2024-03-01 11:30", 0),  # 11:00 is still open
+        (None, "1h", "2024-03-01 10:00", "2024-03-01 12:00", 1),
+        (None, "1h", "2024-03-01 10:00", "2024-03-08 10:00", 167),
+        ("24/5", "1h", "2024-03-01 23:00", "2024-03-03 12:00", 0),  # Friday night, on Sunday
+        ("24/5", "1h", "2024-03-01 23:00", "2024-03-04 02:30", 2),
+        ("XNYS", "1d", "2024-03-01 00:00", "2024-03-04 15:00", 0),  # Monday has not closed
+        ("XNYS", "1d", "2024-03-01 00:00", "2024-03-09 15:00", 5),  # a week, on its Saturday
+        (None, "1h", "2024-03-01 10:00", "2024-02-01 10:00", 0),  # a clock that is wrong
+    ],
+)
+def test_bars_that_closed_since_are_counted_in_open_time(
+    calendar: str | None, interval: str, last: str, now: str, closed: int
+) -> None:
+    sessions = None if calendar is None else SessionConfig(calendar=calendar)
+    last_ns, now_ns = ns(last, now)
+    assert bars_since(sessions, last_ns, now_ns, length_ns(interval)) == closed
+
+
+def test_a_last_bar_that_the_close_cuts_short_has_a_place_of_its_own() -> None:
+    times = ["14:30", "15:30", "16:30", "17:30", "18:30", "19:30", "20:30"]  # of New York's day
+    day = ns(*[f"2024-03-04 {time}" for time in times], "2024-03-05 14:30")
+    hours = trading_hours(SessionConfig(calendar="XNYS"), day, length_ns("1h"))
+    assert np.diff(hours.position(day)).tolist() == [1] * 7
+    assert hours.is_on_grid(day).all()
+    assert hours.is_open(day).all()

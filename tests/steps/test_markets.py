@@ -70,7 +70,6 @@ def test_without_sessions_the_teacher_never_trades_and_the_chain_stops_with_the_
         "bars__interval": "1d",
         "dataset": {"horizons": ["24h", "168h"]},
         "splits": {"purge": "168h"},
-        "ppo": {"auxiliary_coefficients": {"24h": 0.1, "168h": 0.1}},
     }
     context = desk_of(tmp_path, bars, **daily)
     build(context, BARS)
@@ -128,7 +127,7 @@ def test_a_market_without_volume_has_no_impact_and_one_that_pauses_has_the_large
 def test_horizons_must_be_whole_bars(interval: str, horizons: list[str], named: str) -> None:
     wrong = {
         "name": "x", "bars": {"path": "x.csv", "symbol": "X", "interval": interval},
-        "dataset": {"horizons": horizons}, "ppo": {"auxiliary_coefficients": {}},
+        "dataset": {"horizons": horizons},
     }  # fmt: skip
     with pytest.raises(ValueError, match=f"must be whole bars of {interval}, was {named}: set"):
         SpotDesk.model_validate(wrong)

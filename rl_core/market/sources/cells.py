@@ -7,6 +7,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.units import NS_PER_SECOND
 from rl_core.market.bars import describe_rows
 from rl_core.market.settings import SourceConfig
+from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.table import Rows
 
 _UNITS = {"s": 10, "ms": 13, "us": 16, "ns": 19}  # digits of an epoch of our time
@@ -76,9 +77,10 @@ def _as_utc(parsed: pd.Series, config: SourceConfig, rows: Rows) -> pd.Series:
         else "the clock change repeats it: set bars.ambiguous: infer if the hour stands twice in "
         "the file, or bars.timezone to the zone that it is kept in"
     )
-    raise TollgateError(
+    raise AdvisedError(
         f"timestamps must exist once in {config.timezone}, was {naive.iloc[wrong[0]]} "
-        f"({describe_rows(rows[wrong])}); {how}"
+        f"({describe_rows(rows[wrong])}); {how}",
+        ambiguous="infer",
     )
 
 
@@ -106,9 +108,10 @@ def _refuse_epochs(text: pd.Series, rows: Rows) -> None:
         return
     unit = min(_UNITS, key=lambda unit: abs(_UNITS[unit] - len(first)))
     when = pd.to_datetime(int(first), unit=unit, utc=True, errors="coerce")  # pyright: ignore[reportCallIssue,reportArgumentType]
-    raise TollgateError(
+    raise AdvisedError(
         f"timestamps must be times, was the number {text.iloc[0]} ({describe_rows(rows[:1])}): set "
-        f"bars.timestamp_unit: {unit} if it means {when:%Y-%m-%d %H:%M} UTC"
+        f"bars.timestamp_unit: {unit} if it means {when:%Y-%m-%d %H:%M} UTC",
+        timestamp_unit=unit,
     )
 
 

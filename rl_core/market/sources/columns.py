@@ -7,12 +7,13 @@ import pandas as pd
 
 from rl_core.base.errors import TollgateError
 from rl_core.market.settings import SourceConfig
+from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.table import Table
 from rl_core.market.sources.text import TWO_LEVELS
 
 # names that mean the same, tidied as `_tidy` does, the likeliest first
 USUAL_NAMES = {
-    "timestamp": ("timestamp", "datetime", "date", "time", "open_time", "open time", "unix"),
+    "timestamp": ("timestamp", "datetime", "date", "time", "open_time", "open time", "unix", "ts"),
     "open": ("open",),
     "high": ("high",),
     "low": ("low",),
@@ -117,7 +118,8 @@ def _ticker(found: Sequence[str], config: SourceConfig) -> str:
         return found[0]
     if config.symbol in found:
         return config.symbol
-    raise TollgateError(
+    raise AdvisedError(
         f"bars.symbol must be one of the file's tickers ({', '.join(found[:8])}), was "
-        f"{config.symbol}"
+        f"{config.symbol}",
+        symbol=found[0],
     )

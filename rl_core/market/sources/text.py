@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rl_core.base.errors import TollgateError
 from rl_core.market.settings import SourceConfig
+from rl_core.market.sources.advice import AdvisedError
 
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 TWO_LEVELS = "price"  # begins the first of three header lines that `yf.download` writes
@@ -107,9 +108,12 @@ def _require_header(header: Sequence[str], config: SourceConfig, path: Path) -> 
     line = config.skip_rows + 1
     cells = [cell.strip() for cell in header]
     if sum(bool(_NUMBER.match(cell)) for cell in cells) >= max(len(cells) - 2, 3):
-        raise TollgateError(
+        names = ["timestamp", "open", "high", "low", "close", "volume"][: len(cells)]
+        names += [f"column_{number}" for number in range(len(names) + 1, len(cells) + 1)]
+        raise AdvisedError(
             f"{path.name} must name its columns in line {line}, was data ({', '.join(cells[:6])}): "
-            "set bars.names, such as [timestamp, open, high, low, close, volume]"
+            f"set bars.names, such as [{', '.join(names)}]",
+            names=names,
         )
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated and cells[0].lower() != TWO_LEVELS:
