@@ -38,7 +38,7 @@ class Inspection:
 
     @property
     def config(self) -> BarsConfig:
-        """The settings, defaults included."""
+        """The same settings as the readers take them, defaults included."""
         return BarsConfig.model_validate(self.settings)
 
 
