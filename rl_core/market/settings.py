@@ -142,6 +142,10 @@ BAR_CHECKS: dict[str, tuple[Literal["block", "warn"], str]] = {
     ),
     "rolls_are_plausible": ("block", "Changes of contract as no exchange makes them."),
     "prices_are_adjusted": ("block", "Unadjusted splits: mend or name known moves."),
+    "history_is_unchanged": (
+        "warn",
+        "Old bars that a source changed since the last snapshot: models before it saw others.",
+    ),
     "universe_is_not_of_survivors": ("warn", "A universe chosen afterwards flatters results."),
 }  # fmt: skip
 
