@@ -20,7 +20,9 @@ from rl_core.market.settings import FuturesSimulation, QualityConfig, SessionCon
 
 CPU = torch.device("cpu")
 HOURS = SessionConfig()
-PREPARATION = PreparationConfig(NS_PER_MINUTE, QualityConfig(), 24.0, sessions=HOURS)
+PREPARATION = PreparationConfig(
+    NS_PER_MINUTE, QualityConfig(), 24.0, sessions=HOURS, knows_the_session=True
+)
 
 
 @lru_cache(maxsize=4)
