@@ -49,6 +49,7 @@ def compute_indicators(bars: pd.DataFrame) -> Indicators:
     momentum = _lagged_difference(np.log(close), MOMENTUM_WINDOW_BARS)
     macd, signal, _ = talib.MACD(close, 12, 26, 9)
     upper, middle, lower = talib.BBANDS(close, 20, 2.0, 2.0)
+    volume = np.nan_to_num(volume)  # of a market that reports none: a ratio of 0 throughout
     mean_volume = talib.SMA(volume, 20)
     atr = talib.ATR(high, low, close, 14)
     return Indicators(

@@ -28,7 +28,7 @@ def session_features(
     minutes = clock.minutes_since_open
     trend = np.log(close.to_numpy() / open_price)
 
-    volume = bars["volume"]
+    volume = bars["volume"].fillna(0.0)
     value = (high + low + close) / 3 * volume
     traded = volume.groupby(day).cumsum().to_numpy()
     vwap = np.divide(

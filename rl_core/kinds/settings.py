@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.errors import validated
-from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, known_timezone, length_ns
+from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, known_timezone, length_ns
 from rl_core.features.settings import RegimeConfig, SentimentConfig
 from rl_core.judging.settings import GateConfig, WalkForwardConfig
 from rl_core.learning.settings import (
@@ -155,7 +155,7 @@ class SeriesDesk(DeskConfig):
     def _horizons_are_whole_bars(self) -> Self:
         interval = self.bars.interval_ns
         if parts := [h for h in self.dataset.horizons if length_ns(h) % interval]:
-            whole = f"[{self.bars.interval}, {5 * interval // NS_PER_HOUR}h]"
+            whole = f"[{self.bars.interval}, {24 * interval // NS_PER_MINUTE}min]"
             if interval >= NS_PER_DAY:  # over a weekend, where the market has one
                 whole = f"[{interval // NS_PER_HOUR}h, {7 * interval // NS_PER_HOUR}h]"
             raise ValueError(

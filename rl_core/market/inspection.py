@@ -4,6 +4,7 @@ A guess is made only where another reading is left out by the file itself, and e
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def inspect_file(
     reasons: dict[str, str] = {}
     if "symbol" not in (given or {}):
         reasons["symbol"] = "by the file's name"
-    raw = _read_by_advice(settings, reasons)
+    fixed = set(given or {})
+    raw = _read_by_advice(settings, reasons, fixed)
     if "interval" not in settings:
         ns = np.unique(nanoseconds(raw.frame["timestamp"]))
         steps = np.diff(ns)
@@ -67,7 +69,7 @@ def inspect_file(
             raise TollgateError(f"a file of bars must have two times at least, was one in {path}")
         settings["interval"] = length_of(int(np.median(steps)))
         reasons["interval"] = "most bars are that far apart"
-        raw = _read_by_advice(settings, reasons)
+        raw = _read_by_advice(settings, reasons, fixed)
     if "sessions" not in settings and (calendar := calendar_of(raw.frame, settings["interval"])):
         settings["sessions"] = {"calendar": calendar}
         reasons["sessions"] = f"its bars keep the calendar {calendar} of exchange-calendars"
@@ -119,16 +121,19 @@ def calendar_of(bars: pd.DataFrame, interval: str) -> str | None:
     return FX if interval.endswith("d") or len(hours) == 24 else None
 
 
-def _read_by_advice(settings: dict[str, Any], reasons: dict[str, str]) -> RawBars:
-    """Read, following the advice of each error once."""
+def _read_by_advice(
+    settings: dict[str, Any], reasons: dict[str, str], fixed: Collection[str]
+) -> RawBars:
+    """Read, following the advice of each error once; what is fixed stays as it was given."""
+    tried: set[str] = set()
     for _ in range(MOST_ADVICE):
         config = validated(BarsConfig, settings, str(settings["path"]))
         try:
             return read_raw_bars(config, Path())
         except AdvisedError as error:
-            known = {n: v for n, v in error.settings.items() if settings.get(n) == v}
-            if known:
+            if any(name in fixed or name in tried for name in error.settings):
                 raise
+            tried.update(error.settings)
             settings.update(error.settings)
             reasons.update(dict.fromkeys(error.settings, "as the file shows"))
     raise TollgateError(f"{settings['path']} must be readable with few settings, was not")

@@ -29,8 +29,10 @@ def usual_moves(bars: pd.DataFrame) -> Array:
     moves = np.abs(np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan))
     rolling = pd.Series(moves).rolling(USUAL_BARS, center=True, min_periods=1)
     usual = SD_OF_MEDIAN * rolling.median().to_numpy()
-    everywhere = SD_OF_MEDIAN * np.nanmedian(moves) if len(moves) > 1 else 0.0
-    return np.maximum(np.nan_to_num(usual), max(0.25 * everywhere, 1e-9))
+    # where most bars do not move at all, a move of a tick or two is usual
+    moved = moves[moves > 0]
+    smallest = SD_OF_MEDIAN * float(np.median(moved)) if len(moved) else 0.0
+    return np.maximum(np.nan_to_num(usual), max(0.25 * smallest, 1e-9))
 
 
 def bad_prints(bars: pd.DataFrame, config: QualityConfig) -> Flags:

@@ -128,7 +128,7 @@ def assess_quality(
         duplicate_rows=rows[np.concatenate([[False], np.diff(ns) == 0])].tolist(),
         unsorted_rows=in_file[np.concatenate([[False], np.diff(file_ns) < 0])].tolist(),
         ohlc_contradiction_rows=rows[ohlc].tolist(),
-        zero_volume_rows=rows[(ordered["volume"].to_numpy() == 0) & has_volume(bars)].tolist(),
+        zero_volume_rows=rows[ordered["volume"].to_numpy() == 0].tolist(),
         has_volume=has_volume(bars),
         bad_print_rows=rows[prints].tolist(),
         volume_unit_rows=rows[volume_unit_changes(ordered)].tolist(),
@@ -162,7 +162,7 @@ def data_health(
         config: what counts as suspicious.
     """
     unsound = (
-        ((bars["volume"].to_numpy() == 0) & has_volume(bars))
+        (bars["volume"].to_numpy() == 0)
         | _stale(bars, config.stale_bars)
         | _jumps(bars, config.jump_return)
     )
@@ -220,7 +220,7 @@ def _dead(bars: pd.DataFrame, run_length: int) -> NDArray[np.bool_]:
     prices = bars[["open", "high", "low", "close"]].to_numpy()
     repeats = np.concatenate([[False], (prices[1:] == prices[:-1]).all(axis=1)])
     is_still = (prices.max(axis=1) == prices.min(axis=1)) | repeats
-    is_flat = is_still & (bars["volume"].to_numpy() == 0)
+    is_flat = is_still & ~(bars["volume"].to_numpy() > 0)
     run = np.cumsum(np.concatenate([[True], is_flat[1:] != is_flat[:-1]])) - 1
     return is_flat & (np.bincount(run)[run] >= run_length)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rl_core.base.errors import TollgateError
-from rl_core.base.units import NS_PER_SECOND
+from rl_core.base.units import NS_PER_MINUTE, NS_PER_SECOND
 from rl_core.market.bars import (
     describe_rows,
     inside_sessions,
@@ -29,7 +29,6 @@ from rl_core.market.sources.columns import understood
 from rl_core.market.sources.table import Rows, Table, read_table
 
 ROUNDING_ULPS = 8  # by which a high may miss the close, and be meant to reach it
-NS_PER_MS = 1_000_000
 OPEN_CANDLE_VOLUME = 0.01  # of the median of the last bars: less, at one price, is a bar begun
 LATEST = 50
 
@@ -138,7 +137,9 @@ def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series
         TollgateError: the stamps are of the bars' ends, and the desk does not say so.
     """
     ns = nanoseconds(times)
-    before_whole = np.isin(-ns % NS_PER_SECOND, (1, 1_000, NS_PER_MS))  # …:59.999
+    # …:59.999, or …:59 of bars that are minutes long and longer
+    short = -ns % min(config.interval_ns, NS_PER_MINUTE)
+    before_whole = (short > 0) & (short <= NS_PER_SECOND)
     if config.stamped_at == "open":
         if before_whole.mean() > 0.5:
             raise AdvisedError(
@@ -148,7 +149,7 @@ def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series
                 stamped_at="close",
             )
         return times
-    whole = ns + np.where(before_whole, -ns % NS_PER_SECOND, 0)
+    whole = ns + np.where(before_whole, short, 0)
     return pd.Series(pd.to_datetime(whole - config.interval_ns, utc=True)).astype(times.dtype)
 
 
@@ -158,6 +159,18 @@ def without_open_candle(raw: RawBars, config: BarsConfig, now: pd.Timestamp) -> 
     Its close is still to come, or it has one price and next to no volume after bars with some.
     """
     frame = raw.frame
+    ahead = np.flatnonzero((frame["timestamp"] > now).to_numpy())
+    if len(ahead):
+        raise TollgateError(
+            f"bars must have opened by now, {now:%Y-%m-%d %H:%M} UTC, was "
+            f"{frame['timestamp'].iloc[ahead[0]]:%Y-%m-%d %H:%M} "
+            f"({describe_rows(raw.row_numbers[ahead])}): set bars.timezone to the zone of the "
+            "file's times, or another bars.timestamp_unit"
+        )
+    order = np.argsort(nanoseconds(frame["timestamp"]), kind="stable")
+    if order[-1] != len(frame) - 1:  # out of order: the contract tells, or the desk sorts
+        raw = raw.take(order) if config.sort else raw
+        frame = raw.frame
     last = frame.iloc[-1]
     closes = last["timestamp"] + pd.Timedelta(config.interval_ns, "ns")
     usual = frame["volume"].iloc[-LATEST - 1 : -1].median()
@@ -171,16 +184,19 @@ def without_open_candle(raw: RawBars, config: BarsConfig, now: pd.Timestamp) -> 
 
 
 def _volume(named: pd.DataFrame, config: BarsConfig, rows: Rows, notes: list[str]) -> pd.Series:
-    """What was traded in each bar, (B,); 0 in all of them on a market that reports none."""
-    none = pd.Series(np.zeros(len(named)))
+    """What was traded in each bar, (B,); NaN in all of them on a market that reports none."""
+    none = pd.Series(np.full(len(named), np.nan))
     if config.volume == "none":
         return none
     if "volume" not in named:
         notes.append("no column of volume: taken as a market that reports none (volume: none)")
         return none
     volume = parse_numbers(named["volume"], "volume", rows)
+    if config.volume == "traded" and not (volume != 0).any():
+        raise TollgateError("bars must have volume (volume: traded), was 0 in every row")
     if config.volume is None and not (volume != 0).any():
         notes.append("volume is 0 in every row: taken as a market that reports none (volume: none)")
+        return none
     return volume
 
 

@@ -88,6 +88,9 @@ class SourceConfig(BaseModel):
         return length_ns(self.interval)
 
 
+CME = {"CMES", "CME", "CBOT", "COMEX", "NYMEX"}  # names of calendars with its daily break
+
+
 class SessionConfig(BaseModel):
     """Which exchange calendar a market keeps, and which hours of it."""
 
@@ -109,7 +112,7 @@ class SessionConfig(BaseModel):
     @classmethod
     def _break_is_the_calendars(cls, settings: object) -> object:
         """FX and stocks have no daily break to take off."""
-        if isinstance(settings, dict) and settings.get("calendar", "CMES") != "CMES":
+        if isinstance(settings, dict) and settings.get("calendar", "CMES") not in CME:
             return {"daily_break_minutes": 0, **settings}
         return settings
 

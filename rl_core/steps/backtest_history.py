@@ -27,6 +27,7 @@ from rl_core.trading.performance import Performance
 
 TABLE = "history.parquet"
 BOOKKEEPING_ERROR = 1e-9  # relative
+CAPPED = 0.9  # of the largest impact: a fill that costs more than that pays it
 MOST_CAPPED = 0.5  # of the fills may pay the largest impact
 
 
@@ -174,7 +175,7 @@ def capped_share(records: pd.DataFrame, largest_impact: float | None) -> float:
     filled = np.nan_to_num(value) > 0
     rate = records["cost"].to_numpy()[filled] / value[filled]
     # the fill's price moved away by the impact: the cost is a little less of it
-    return float((rate >= largest_impact / (1 + largest_impact)).mean()) if filled.any() else 0.0
+    return float((rate >= CAPPED * largest_impact).mean()) if filled.any() else 0.0
 
 
 def usual_reasons(records: pd.DataFrame) -> str:

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rl_core.market.bars import has_volume
+
 BEYOND_CAP = 1e6  # finite, since fills choose by products
 
 
@@ -25,7 +27,7 @@ def impact_scale(
 
     Source: Toth et al. 2011, eq. 1, https://arxiv.org/abs/1105.1694
     """
-    if not (bars["volume"] > 0).any():
+    if not has_volume(bars):
         return np.zeros(len(bars))
     traded_value = (
         (bars["volume"] * bars["close"]).rolling(window_bars, min_periods=1).mean().to_numpy()

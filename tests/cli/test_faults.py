@@ -58,7 +58,7 @@ def test_a_data_folder_that_is_none_or_not_writable_is_one_line(tmp_path: Path) 
     ("bars", "settings", "message"),
     [
         ("timestamp,open,high,low,close,volume\n1500000000,1,1,1,1,1\n", 'timestamp_format: "%s"',
-         "bars.timestamp_format must be one that strptime reads"),
+         "bars.timestamp_format must not use %s"),
         (f"timestamp,{'v' * 140_000}\n2020-01-01,1\n", "skip_rows: 0", "must be a readable csv"),
     ],
     ids=["a format of seconds", "a name of 140 kB"],

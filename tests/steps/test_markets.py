@@ -43,7 +43,7 @@ def test_fx_is_closed_on_weekends_and_reports_no_volume(tmp_path: Path, volume: 
     bars = simulate_bars(2000, seed=3)
     bars["timestamp"] = open_hours(2000)
     if not volume:
-        bars["volume"] = 0.0
+        bars["volume"] = 0.0  # as files write it
     context = desk_of(tmp_path, bars, bars__sessions={"calendar": "24/5"})
     built = build(context, BARS)
     assert all(checks(context, BARS).values())
@@ -115,7 +115,7 @@ def test_reasons_are_named_with_how_often_they_were_given() -> None:
 def test_a_market_without_volume_has_no_impact_and_one_that_pauses_has_the_largest() -> None:
     bars = simulate_bars(100, seed=1)
     volatility = np.full(100, 0.01)
-    assert not impact_scale(bars.assign(volume=0.0), volatility, 1.0).any()
+    assert not impact_scale(bars.assign(volume=np.nan), volatility, 1.0).any()
     paused = bars.assign(volume=np.where(np.arange(100) < 50, bars["volume"], 0.0))
     assert impact_scale(paused, volatility, 1.0)[99] == pytest.approx(1e6)
 
@@ -148,3 +148,6 @@ def test_only_the_cme_has_a_break_in_its_sessions_unless_the_desk_says_so() -> N
 def test_every_kind_says_its_largest_impact() -> None:
     desk = SpotDesk.model_validate({"name": "x", "bars": {"path": "x.csv", "symbol": "X"}})
     assert kind_of(desk).largest_impact == desk.costs.max_impact_rate == 0.05
+    for costs in ({"max_impact_rate": 0.001}, {"impact_coefficient": 0.0}):
+        other = desk.with_settings({f"costs.{name}": value for name, value in costs.items()})
+        assert kind_of(other).largest_impact is None  # not to be told from the other costs

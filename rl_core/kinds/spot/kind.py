@@ -62,8 +62,12 @@ class SpotKind(SeriesKind):
 
     @property
     @override
-    def largest_impact(self) -> float:
-        return self.desk.costs.max_impact_rate
+    def largest_impact(self) -> float | None:
+        costs = self.desk.costs
+        others = costs.commission_rate + costs.slippage_rate + costs.half_spread_rate
+        # a cap that is small beside the other costs cannot be told from them, and harms nobody
+        is_large = costs.impact_coefficient > 0 and costs.max_impact_rate > 4 * others
+        return costs.max_impact_rate if is_large else None
 
     @property
     def _rates(self) -> CostRates:

@@ -10,6 +10,7 @@ from rl_core.market.settings import SourceConfig
 from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.table import Rows
 
+NS_PER_MS = 1_000_000
 _UNITS = {"s": 10, "ms": 13, "us": 16, "ns": 19}  # digits of an epoch of our time
 
 
@@ -94,11 +95,19 @@ def _epochs(column: pd.Series, unit: str, rows: Rows) -> pd.Series:
             f"timestamps must be {unit} since 1970 and before 2262, was {column.iloc[wrong[0]]} "
             f"({describe_rows(rows[wrong])}): set another bars.timestamp_unit"
         )
-    try:  # whole numbers stay exact
-        whole = column.astype("int64")
-    except (ValueError, TypeError):
-        return pd.to_datetime((numbers * factor).round().astype("int64"), unit="ns", utc=True)
-    return pd.to_datetime(whole * factor, unit="ns", utc=True).dt.as_unit("ns")
+    is_whole = bool((numbers == numbers.round()).all())
+    if is_whole and not pd.api.types.is_float_dtype(column):  # whole numbers stay exact
+        whole = column.astype(str).str.split(".").str[0].astype("int64") * factor
+    else:  # a float knows a second of our time to a quarter of a microsecond: to the millisecond
+        whole = (numbers * factor / NS_PER_MS).round().astype("int64") * NS_PER_MS
+    times = pd.to_datetime(whole, unit="ns", utc=True).dt.as_unit("ns")
+    if times.iloc[-1].year == 1970:
+        raise TollgateError(
+            f"timestamps must be {unit} since 1970, was {column.iloc[-1]} "
+            f"({describe_rows(rows[-1:])}), which is {times.iloc[-1]:%Y-%m-%d}: set another "
+            "bars.timestamp_unit"
+        )
+    return times
 
 
 def _refuse_epochs(text: pd.Series, rows: Rows) -> None:
@@ -108,6 +117,11 @@ def _refuse_epochs(text: pd.Series, rows: Rows) -> None:
         return
     unit = min(_UNITS, key=lambda unit: abs(_UNITS[unit] - len(first)))
     when = pd.to_datetime(int(first), unit=unit, utc=True, errors="coerce")  # pyright: ignore[reportCallIssue,reportArgumentType]
+    if len(first) in {8, 10, 12} and first[:2] in {"19", "20"} and int(first[4:6]) in range(1, 13):
+        raise TollgateError(
+            f"timestamps must be times, was {text.iloc[0]} ({describe_rows(rows[:1])}): set "
+            "bars.timestamp_format, such as %Y%m%d%H, or bars.timestamp_unit if it is an epoch"
+        )
     raise AdvisedError(
         f"timestamps must be times, was the number {text.iloc[0]} ({describe_rows(rows[:1])}): set "
         f"bars.timestamp_unit: {unit} if it means {when:%Y-%m-%d %H:%M} UTC",

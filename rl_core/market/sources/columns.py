@@ -18,8 +18,11 @@ USUAL_NAMES = {
     "high": ("high",),
     "low": ("low",),
     "close": ("close",),
-    "volume": ("volume", "vol", "tickvol", "tick_volume"),
+    "volume": ("volume", "vol"),
 }
+# names of volumes that are not told apart from what was traded without being told
+COUNTS = ("tickvol", "tick_volume", "ticks")
+PERHAPS_VOLUME = ("vol", "amount", "qty", "quantity", "turnover")
 JOINED = "date and time"  # column that two of a file were made into
 
 
@@ -43,12 +46,43 @@ def understood(table: Table, config: SourceConfig) -> Table:
         own = _first_of(usual, list(table.frame.columns), taken=mapped)
         if own is not None:
             renamed[own] = name
+    if "volume" not in {*renamed.values(), *config.columns, *table.frame.columns}:
+        told_volume = _volume_or_advice(list(table.frame.columns), config)
+        if told_volume is not None:
+            renamed[told_volume] = "volume"
     told = [f"column {own} is {name}" for own, name in renamed.items() if own.lower() != name]
+    told += [
+        f"column {own} counts quotes, and is taken as the volume"
+        for own, name in renamed.items()
+        if name == "volume" and _tidy(own) in COUNTS
+    ]
     renamed |= {own: name for own, name in mapped.items() if own in table.frame.columns}
-    # a column that already has a contract's name but is mapped away makes room
-    clash = [n for n in renamed.values() if n in table.frame.columns and n not in renamed]
+    # a column that has a contract's name, and is not what the desk maps to it, makes room
+    clash = [n for n, own in config.columns.items() if own != n and n in table.frame.columns]
+    clash = [n for n in clash if n not in renamed]
     frame = table.frame.drop(columns=clash).rename(columns=renamed)
     return replace(table, frame=frame, notes=[*table.notes, *told])
+
+
+def _volume_or_advice(columns: Sequence[object], config: SourceConfig) -> str | None:
+    """A count of quotes where that is all there is; None for a market that reports no volume.
+
+    Raises:
+        TollgateError: a column may be the volume, and nothing says so.
+    """
+    if getattr(config, "volume", None) == "none":
+        return None
+    counts = [str(name) for name in columns if _tidy(name) in COUNTS]
+    if counts:
+        return counts[0]
+    perhaps = [str(n) for n in columns if any(part in _tidy(n) for part in PERHAPS_VOLUME)]
+    if perhaps:
+        raise TollgateError(
+            f"bars must have a column of volume, in units of the instrument, and "
+            f"{', '.join(perhaps)} may be one: set bars.columns: {{volume: {perhaps[0]}}}, or "
+            "bars.volume: none"
+        )
+    return None
 
 
 def _tidy(name: object) -> str:
@@ -73,6 +107,8 @@ def _date_and_time(table: Table, config: SourceConfig) -> Table:
             f"bars must have the columns {' and '.join(map(str, names.values()))}, was without "
             f"{', '.join(map(str, missing))}: set bars.columns"
         )
+    if "timestamp" in table.frame.columns:
+        return table
     date, time = (table.frame[own].astype(str).str.strip() for own in names.values())
     # 2024.02.05, as MetaTrader writes it
     date = date.str.replace(r"^(\d{4})[./](\d{2})[./](\d{2})$", r"\1-\2-\3", regex=True)

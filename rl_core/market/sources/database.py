@@ -26,7 +26,8 @@ def read_duckdb(path: Path, table: str | None) -> pd.DataFrame:
         ) as connection:
             kinds = dict(
                 connection.execute(
-                    "SELECT table_name, table_type FROM information_schema.tables"
+                    "SELECT table_name, table_type FROM information_schema.tables "
+                    "WHERE table_schema = 'main'"
                 ).fetchall()
             )
             tables = sorted(name for name, kind in kinds.items() if kind == "BASE TABLE")
@@ -41,7 +42,7 @@ def read_duckdb(path: Path, table: str | None) -> pd.DataFrame:
             timer.start()
             try:
                 quoted = table.replace('"', '""') if table else ""
-                return connection.sql(f'SELECT * FROM "{quoted}"').to_arrow_table().to_pandas()
+                return connection.sql(f'SELECT * FROM main."{quoted}"').to_arrow_table().to_pandas()
             finally:
                 timer.cancel()
     except duckdb.Error as error:

@@ -4,7 +4,9 @@ A table is text or typed columns, unchecked: `columns` finds out what each of th
 turns them into times and numbers. What had to be guessed is told in the table's notes.
 """
 
+import csv
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
@@ -34,6 +36,11 @@ FORMATS = {
     ".db": "duckdb",
 }
 COMPRESSED = {".gz", ".zip", ".zst", ".bz2"}
+# what the libraries raise on broken or hostile files is not one kind of error
+LIBRARY_ERRORS = (
+    pa.ArrowException, ValueError, OSError, EOFError, RuntimeError, zlib.error, csv.Error,
+    BadZipFile,
+)  # fmt: skip
 LARGEST_FILE = 64 * 2**30  # bytes
 
 
@@ -107,30 +114,32 @@ def format_of(config: SourceConfig, path: Path) -> str | None:
 
 def _read_file(config: SourceConfig, path: Path) -> Table:
     kind = format_of(config, path)
+    if kind is None:
+        raise TollgateError(
+            f"bars must be csv, parquet, feather or duckdb, was {path.name}: set bars.format"
+        )
     try:
-        match kind:
-            case "csv":
-                return Table(*read_text(config, path))
-            case "parquet":
-                return _counted(pd.read_parquet(path))
-            case "feather":
-                return _counted(feather.read_table(path).to_pandas())
-            case "duckdb":
-                return _counted(read_duckdb(path, config.table))
-            case _:
-                raise TollgateError(
-                    f"bars must be csv, parquet, feather or duckdb, was {path.name}: "
-                    "set bars.format"
-                )
-    except (pa.ArrowException, UnicodeDecodeError, OSError, EOFError, zlib.error, BadZipFile) as e:
-        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        return _READERS[kind](config, path)
+    except TollgateError:
+        raise
+    except LIBRARY_ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TollgateError(f"bars must be a readable {kind} file, was {path}: {reason}") from None
 
 
 def _counted(frame: pd.DataFrame) -> Table:
     """A typed table; an index of times becomes a column, any other only counts the rows."""
     if isinstance(frame.index, pd.DatetimeIndex):
-        frame.index.name = frame.index.name or "timestamp"
-        frame = frame.reset_index()
+        name = str(frame.index.name or "timestamp")
+        # a copy of the index among the columns says nothing more
+        frame = frame.rename_axis(index=name).reset_index(drop=name in frame.columns)
     frame = frame.reset_index(drop=True)
     return Table(frame, np.arange(len(frame)))
+
+
+_READERS: dict[str, Callable[[SourceConfig, Path], Table]] = {
+    "csv": lambda config, path: Table(*read_text(config, path)),
+    "parquet": lambda _config, path: _counted(pd.read_parquet(path)),
+    "feather": lambda _config, path: _counted(feather.read_table(path).to_pandas()),
+    "duckdb": lambda config, path: _counted(read_duckdb(path, config.table)),
+}

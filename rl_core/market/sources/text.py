@@ -27,6 +27,7 @@ DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 TWO_LEVELS = "price"  # begins the first of three header lines that `yf.download` writes
 _NUMBER = re.compile(r"^[+-]?\d+([.,]\d*)?(e[+-]?\d+)?$", re.IGNORECASE)
 _COMMA_NUMBER = r"^[+-]?\d+,\d+(?:[eE][+-]?\d+)?$"
+_POINT_NUMBER = r"^[+-]?\d+\.\d+(?:[eE][+-]?\d+)?$"
 _LINES_LOOKED_AT = 200
 
 
@@ -162,15 +163,26 @@ def _with_decimal_points(
     if decimal == "." or delimiter == ",":
         return frame
     head = frame.head(_LINES_LOOKED_AT)
-    commas = [
-        name
-        for name in frame.columns
-        if decimal == "," or head[name].str.match(_COMMA_NUMBER).any()
-    ]
-    points = [name for name in commas if head[name].str.contains(".", regex=False).any()]
-    if not commas or (decimal is None and points):
+    commas = [name for name in frame.columns if head[name].str.match(_COMMA_NUMBER).any()]
+    if not commas:
         return frame
     if decimal is None:
+        cells = pd.concat([head[name] for name in frame.columns], ignore_index=True)
+        has_points = cells.str.match(_POINT_NUMBER).any()
+        parts = cells[cells.str.match(_COMMA_NUMBER)].str.split(",")
+        # 1,234 may be a thousand; 1,2 and 0,123 cannot
+        is_proved = ((parts.str[1].str.len() != 3) | (parts.str[0] == "0")).any()
+        if has_points or not is_proved:
+            first = cells[parts.index[0]]
+            if has_points:
+                raise TollgateError(
+                    f"numbers must have one decimal sign, was a comma in {first} and a point "
+                    "elsewhere: set bars.decimal, or mend the file"
+                )
+            raise TollgateError(
+                f"numbers must be read in one way, was {first}: set bars.decimal to the sign "
+                "before the decimals, a comma or a point"
+            )
         notes.append("a comma is the decimal sign")
     written = {name: frame[name].str.replace(",", ".", regex=False) for name in commas}
     return frame.assign(**written)
