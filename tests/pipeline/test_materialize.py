@@ -129,7 +129,7 @@ def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
 ) -> None:
     factory = Factory(tmp_path)
     bars = pd.read_parquet(tmp_path / "bars.parquet")
-    bars.loc[1500:1501, ["open", "high", "low", "close"]] *= 3.0  # in two rows
+    bars.loc[1500:1501, ["open", "high", "low", "close"]] *= 2.4  # in two rows, and no split
     bars.to_parquet(tmp_path / "bars.parquet", index=False)
     result = factory.materialize("group:mine")
     assert result.returncode == 1

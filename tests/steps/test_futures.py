@@ -397,9 +397,3 @@ def test_a_wrong_setting_is_one_clear_error(settings: dict[str, object], message
     base = future_desk().resolved()
     with pytest.raises(TollgateError, match=message):
         parse_desk({**base, **settings}, "future.yaml")
-
-
-def test_a_spot_desk_with_sessions_is_refused() -> None:
-    bars = {"path": "a.csv", "symbol": "NQ", "sessions": {}}
-    with pytest.raises(TollgateError, match=r"a spot desk must have no bars\.sessions"):
-        parse_desk({"name": "mixed", "bars": bars}, "mixed.yaml")
