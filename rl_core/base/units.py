@@ -3,12 +3,15 @@
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rl_core.base.errors import TollgateError
+
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 NS_PER_HOUR = 60 * NS_PER_MINUTE
 NS_PER_DAY = 24 * NS_PER_HOUR
 NS_PER_YEAR = 365.25 * NS_PER_DAY
 
+_WRITTEN = {"d": NS_PER_DAY, "h": NS_PER_HOUR, "min": NS_PER_MINUTE, "s": NS_PER_SECOND}
 _UNITS = {
     ("ns",): 1,
     ("us",): 1_000,
@@ -50,3 +53,15 @@ def known_timezone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a folder of zones
         raise ValueError(f"timezone must be one such as UTC, was {name}") from None
     return name
+
+
+def length_text(ns: int) -> str:
+    """A length of time as settings write it, in the largest unit that holds it whole: 1h, 5min.
+
+    Raises:
+        TollgateError: it is no whole number of seconds.
+    """
+    for unit, length in _WRITTEN.items():
+        if ns % length == 0:
+            return f"{ns // length}{unit}"
+    raise TollgateError(f"lengths must be whole seconds, was {ns / NS_PER_SECOND:g} s")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, length_ns
+from rl_core.offline.settings import whole_bar_horizons
 
 HEADER = """# A desk: one trading problem. What is not set here has its default;
 # `tollgate settings --desk {name}` prints every setting, `tollgate settings --schema spot`
@@ -46,18 +47,11 @@ def _horizons(interval: str) -> list[str]:
     bar = length_ns(interval)
     if all(length % bar == 0 for length in (NS_PER_HOUR, NS_PER_DAY)):
         return []
-    short = bar if bar < NS_PER_DAY else NS_PER_DAY
-    long = 24 * bar if bar < NS_PER_DAY else 7 * NS_PER_DAY
-    names = [_length(short), _length(long)]
+    names = whole_bar_horizons(bar)
     return [
         f"dataset: {{horizons: [{', '.join(names)}]}}  # how far ahead returns are predicted",
         f"splits: {{purge: {names[1]}}}  # at least the longest horizon",
     ]
-
-
-def _length(ns: int) -> str:
-    minutes = ns // (NS_PER_HOUR // 60)
-    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}min"
 
 
 def _scalar(value: Any) -> str:

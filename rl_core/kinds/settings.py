@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rl_core.base.errors import validated
-from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, known_timezone, length_ns
+from rl_core.base.units import known_timezone, length_ns
 from rl_core.features.settings import RegimeConfig, SentimentConfig
 from rl_core.judging.settings import GateConfig, WalkForwardConfig
 from rl_core.learning.settings import (
@@ -22,7 +22,7 @@ from rl_core.market.settings import (
     SourceConfig,
     SplitConfig,
 )
-from rl_core.offline.settings import DatasetConfig, RegimeFilterConfig
+from rl_core.offline.settings import DatasetConfig, RegimeFilterConfig, whole_bar_horizons
 from rl_core.teacher.settings import EnsembleConfig
 
 
@@ -46,6 +46,12 @@ class RetrainConfig(BaseModel):
             croniter(cron).get_next()
         except ValueError:
             raise ValueError(f"cron must name a time that comes, was {cron!r}") from None
+        days, months = croniter.expand(cron)[0][2:4]
+        if months == [2] and days in (
+            [30],
+            [31],
+        ):  # refused by Dagster with a weekday beside it too
+            raise ValueError(f"cron must name no 30 or 31 February, was {cron!r}")
         return cron
 
     @field_validator("timezone")
@@ -155,12 +161,10 @@ class SeriesDesk(DeskConfig):
     def _horizons_are_whole_bars(self) -> Self:
         interval = self.bars.interval_ns
         if parts := [h for h in self.dataset.horizons if length_ns(h) % interval]:
-            whole = f"[{self.bars.interval}, {24 * interval // NS_PER_MINUTE}min]"
-            if interval >= NS_PER_DAY:  # over a weekend, where the market has one
-                whole = f"[{interval // NS_PER_HOUR}h, {7 * interval // NS_PER_HOUR}h]"
+            whole = ", ".join(whole_bar_horizons(interval))
             raise ValueError(
                 f"dataset.horizons must be whole bars of {self.bars.interval}, was "
-                f"{', '.join(parts)}: set dataset.horizons, such as {whole}, and splits.purge to "
+                f"{', '.join(parts)}: set dataset.horizons, such as [{whole}], and splits.purge to "
                 "the longest of them"
             )
         return self

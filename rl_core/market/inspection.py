@@ -4,8 +4,8 @@ A guess is made only where another reading is left out by the file itself, and e
 """
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from rl_core.base.errors import TollgateError, validated
-from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
+from rl_core.base.units import length_text
 from rl_core.market.bars import nanoseconds
-from rl_core.market.quality import QualityReport, assess_quality
-from rl_core.market.readers import RawBars, read_raw_bars
+from rl_core.market.quality import QualityReport
+from rl_core.market.readers import RawBars, assess_source, read_raw_bars
 from rl_core.market.sessions import session_days
 from rl_core.market.settings import BarsConfig, QualityConfig
 from rl_core.market.sources.advice import AdvisedError
@@ -24,7 +24,6 @@ from rl_core.market.sources.advice import AdvisedError
 MOST_ADVICE = 6  # settings that are tried one after the other
 STOCKS, FX = "XNYS", "24/5"
 FEW = 0.02  # share of days by which a calendar may be missed
-_UNITS = {"d": NS_PER_DAY, "h": NS_PER_HOUR, "min": NS_PER_MINUTE, "s": NS_PER_SECOND}
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Inspection:
     settings: dict[str, Any]  # of `bars`, that read it
     reasons: dict[str, str]  # setting -> why
     raw: RawBars
-    report: QualityReport
-    notes: list[str] = field(default_factory=list)
+    report: QualityReport  # by the default limits
 
     @property
     def config(self) -> BarsConfig:
@@ -43,48 +41,33 @@ class Inspection:
         return BarsConfig.model_validate(self.settings)
 
 
-def inspect_file(
-    path: Path, given: dict[str, Any] | None = None, quality: QualityConfig | None = None
-) -> Inspection:
+def inspect_file(path: Path, given: Mapping[str, Any] | None = None) -> Inspection:
     """Read a file of bars by what it shows.
 
     Args:
         path: the file, a folder or a pattern.
         given: settings of `bars` that are known, and not guessed.
-        quality: what counts as suspicious.
 
     Raises:
         TollgateError: it cannot be read; says why.
     """
-    settings: dict[str, Any] = {"path": str(path), "symbol": symbol_of(path), **(given or {})}
-    reasons: dict[str, str] = {}
-    if "symbol" not in (given or {}):
-        reasons["symbol"] = "by the file's name"
-    fixed = set(given or {})
+    fixed = dict(given or {})
+    settings: dict[str, Any] = {"path": str(path), "symbol": symbol_of(path), **fixed}
+    reasons = {} if "symbol" in fixed else {"symbol": "by the file's name"}
     raw = _read_by_advice(settings, reasons, fixed)
     if "interval" not in settings:
         ns = np.unique(nanoseconds(raw.frame["timestamp"]))
         steps = np.diff(ns)
         if not len(steps):
             raise TollgateError(f"a file of bars must have two times at least, was one in {path}")
-        settings["interval"] = length_of(int(np.median(steps)))
+        settings["interval"] = length_text(int(np.median(steps)))
         reasons["interval"] = "most bars are that far apart"
         raw = _read_by_advice(settings, reasons, fixed)
     if "sessions" not in settings and (calendar := calendar_of(raw.frame, settings["interval"])):
         settings["sessions"] = {"calendar": calendar}
         reasons["sessions"] = f"its bars keep the calendar {calendar} of exchange-calendars"
     config = validated(BarsConfig, settings, str(path))
-    report = assess_quality(
-        raw.frame,
-        config.interval_ns,
-        quality or QualityConfig(),
-        row_numbers=raw.row_numbers,
-        was_newest_first=raw.was_newest_first,
-        sessions=config.sessions,
-        timezone=config.timezone,
-        known_moves=config.known_moves,
-        notes=raw.notes,
-    )
+    report = assess_source(raw, config, QualityConfig())
     if not report.has_volume and "volume" not in settings:
         settings["volume"] = "none"
         reasons["volume"] = "the market reports none: no impact, no veto for want of it"
@@ -96,14 +79,6 @@ def symbol_of(path: Path) -> str:
     stem = path.name.split(".")[0] if path.suffix else path.name
     found = re.match(r"[A-Za-z0-9^][A-Za-z0-9^=-]*", stem)
     return found.group().upper() if found else "XYZ"
-
-
-def length_of(ns: int) -> str:
-    """A length of time as a setting writes it: 1h, 5min, 1d."""
-    for unit, length in _UNITS.items():
-        if ns % length == 0:
-            return f"{ns // length}{unit}"
-    raise TollgateError(f"bars must be whole seconds apart, was {ns / NS_PER_SECOND:g} s")
 
 
 def calendar_of(bars: pd.DataFrame, interval: str) -> str | None:

@@ -17,8 +17,9 @@ Flags = NDArray[np.bool_]
 USUAL_BARS = 101  # around a bar, whose median move is the usual one
 SD_OF_MEDIAN = 1.4826  # of a normal's absolute deviation
 REVERTED = 0.25  # of a move that may be left when it was a bad print
-# new shares for old, and what that does to a price that was not adjusted for it
-SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)
+SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)  # new shares for old
+# log of the price before over that after, of splits and, from 2 on, of reverse splits
+_SPLIT_LOGS = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio >= 2)]))
 SPLIT_TOLERANCE = 0.04  # |log| around a split's ratio
 VOLUME_STEP = 3.0  # powers of ten by which no market's volume changes for good from bar to bar
 VOLUME_BARS = 200  # before and after
@@ -66,11 +67,15 @@ def split_suspects(bars: pd.DataFrame, known_days: NDArray[np.int64]) -> Flags:
     # a price that was already there two bars ago only comes back from a bad print
     earlier = np.concatenate([close[:1], close[:1], close[:-2]])
     stays[2:] &= np.abs(close - earlier - gap)[2:] < 2 * REVERTED * np.abs(gap)[2:]
-    ratios = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS)]))
-    nearest = ratios[np.searchsorted((ratios[1:] + ratios[:-1]) / 2, -gap)]
-    is_split = np.abs(-gap - nearest) < SPLIT_TOLERANCE
+    is_split = distance_to_split(gap) < SPLIT_TOLERANCE
     day = bars["timestamp"].astype("int64").to_numpy() // NS_PER_DAY * NS_PER_DAY
     return is_split & stays & ~np.isin(day, known_days)
+
+
+def distance_to_split(growth: Array) -> Array:
+    """How far log growths of prices are from what the nearest split does to a price; NaN as is."""
+    middles = (_SPLIT_LOGS[1:] + _SPLIT_LOGS[:-1]) / 2
+    return np.abs(-growth - _SPLIT_LOGS[np.searchsorted(middles, -growth)])
 
 
 def volume_unit_changes(bars: pd.DataFrame) -> Flags:

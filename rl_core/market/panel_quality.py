@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rl_core.market.oddities import SPLITS
+from rl_core.market.oddities import distance_to_split
 from rl_core.market.panel import Listing, Panel, RawPanel, date_of, listing
 from rl_core.market.quality import MAX_UNIT_ERROR, Gap, QualityReport
 from rl_core.market.rolling import row_medians, trailing_sum
@@ -99,9 +99,7 @@ def split_suspects(move: Array) -> Flags:
         growth = np.log1p(move)
         common = np.nan_to_num(row_medians(growth))
         own = growth - (common[:, None] if move.shape[1] >= FEWEST_FOR_A_MEDIAN else 0.0)
-        ratios = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio >= 2)]))
-        nearest = ratios[np.searchsorted((ratios[1:] + ratios[:-1]) / 2, -own)]
-        return np.abs(-own - nearest) < _usual_moves(own)
+        return distance_to_split(own) < _usual_moves(own)
 
 
 def _usual_moves(own: Array) -> Array:

@@ -22,7 +22,14 @@ from rl_core.market.bars import (
     require_bar_contract,
     require_interval,
 )
-from rl_core.market.settings import COLUMNS, OPTIONAL_COLUMNS, PRICE_COLUMNS, BarsConfig
+from rl_core.market.quality import QualityReport, assess_quality
+from rl_core.market.settings import (
+    COLUMNS,
+    OPTIONAL_COLUMNS,
+    PRICE_COLUMNS,
+    BarsConfig,
+    QualityConfig,
+)
 from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
 from rl_core.market.sources.columns import understood
@@ -127,7 +134,24 @@ def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = Non
     raw = RawBars(frame, rows, newest_first, notes)
     if newest_first:
         raw = raw.take(np.arange(len(frame))[::-1])
-    return without_open_candle(raw, config, now or pd.Timestamp.now("UTC"))
+    moment = now or pd.Timestamp.now("UTC")
+    refuse_future(raw, moment)
+    return without_open_candle(raw, config, moment)
+
+
+def assess_source(raw: RawBars, config: BarsConfig, limits: QualityConfig) -> QualityReport:
+    """Look at the bars of a source, as they stand in it."""
+    return assess_quality(
+        raw.frame,
+        config.interval_ns,
+        limits,
+        row_numbers=raw.row_numbers,
+        was_newest_first=raw.was_newest_first,
+        sessions=config.sessions,
+        timezone=config.timezone,
+        known_moves=config.known_moves,
+        notes=raw.notes,
+    )
 
 
 def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series:
@@ -153,34 +177,40 @@ def opening_times(times: pd.Series, config: BarsConfig, rows: Rows) -> pd.Series
     return pd.Series(pd.to_datetime(whole - config.interval_ns, utc=True)).astype(times.dtype)
 
 
+def refuse_future(raw: RawBars, now: pd.Timestamp) -> None:
+    """Refuse bars that have not even opened: their times are of another zone or unit.
+
+    Raises:
+        TollgateError: names them, and the settings that may be wrong.
+    """
+    ahead = np.flatnonzero((raw.frame["timestamp"] > now).to_numpy())
+    if len(ahead):
+        raise TollgateError(
+            f"bars must have opened by now, {now:%Y-%m-%d %H:%M} UTC, was "
+            f"{raw.frame['timestamp'].iloc[ahead[0]]:%Y-%m-%d %H:%M} "
+            f"({describe_rows(raw.row_numbers[ahead])}): set bars.timezone to the zone of the "
+            "file's times, or another bars.timestamp_unit"
+        )
+
+
 def without_open_candle(raw: RawBars, config: BarsConfig, now: pd.Timestamp) -> RawBars:
-    """The bars but a last one that has not closed yet.
+    """The bars but the latest one, wherever it stands, if it has not closed yet.
 
     Its close is still to come, or it has one price and next to no volume after bars with some.
     """
     frame = raw.frame
-    ahead = np.flatnonzero((frame["timestamp"] > now).to_numpy())
-    if len(ahead):
-        raise TollgateError(
-            f"bars must have opened by now, {now:%Y-%m-%d %H:%M} UTC, was "
-            f"{frame['timestamp'].iloc[ahead[0]]:%Y-%m-%d %H:%M} "
-            f"({describe_rows(raw.row_numbers[ahead])}): set bars.timezone to the zone of the "
-            "file's times, or another bars.timestamp_unit"
-        )
     order = np.argsort(nanoseconds(frame["timestamp"]), kind="stable")
-    if order[-1] != len(frame) - 1:  # out of order: the contract tells, or the desk sorts
-        raw = raw.take(order) if config.sort else raw
-        frame = raw.frame
-    last = frame.iloc[-1]
+    last = frame.iloc[order[-1]]
     closes = last["timestamp"] + pd.Timedelta(config.interval_ns, "ns")
-    usual = frame["volume"].iloc[-LATEST - 1 : -1].median()
+    usual = frame["volume"].iloc[order[-LATEST - 1 : -1]].median()
     prices = {last[name] for name in PRICE_COLUMNS}
     is_begun = len(prices) == 1 and 0 < last["volume"] < OPEN_CANDLE_VOLUME * usual
     if len(frame) < 2 or not (closes > now or is_begun):
         return raw
     why = f"closes at {closes:%Y-%m-%d %H:%M} UTC" if closes > now else "had only begun"
-    note = f"the last bar ({describe_rows(raw.row_numbers[-1:])}) {why}: not used"
-    return replace(raw.take(np.arange(len(frame) - 1)), notes=[*raw.notes, note])
+    note = f"the last bar ({describe_rows(raw.row_numbers[order[-1:]])}) {why}: not used"
+    others = np.delete(np.arange(len(frame)), order[-1])
+    return replace(raw.take(others), notes=[*raw.notes, note])
 
 
 def _volume(named: pd.DataFrame, config: BarsConfig, rows: Rows, notes: list[str]) -> pd.Series:
@@ -236,10 +266,12 @@ def _select_columns(table: Table, config: BarsConfig, path: Path) -> pd.DataFram
         others = np.flatnonzero((frame["symbol"] != config.symbol).to_numpy())
         if len(others):
             other = str(frame["symbol"].iloc[others[0]])
-            raise AdvisedError(
+            said = (
                 f"bars must all be of symbol {config.symbol}, was {other} "
-                f"({describe_rows(table.rows[others])})",
-                symbol=other,
+                f"({describe_rows(table.rows[others])})"
             )
+            if frame["symbol"].nunique() > 1:
+                raise TollgateError(said)
+            raise AdvisedError(said, symbol=other)
     wanted = [*COLUMNS, *(OPTIONAL_COLUMNS if config.has_contracts else ())]
     return pd.DataFrame({name: frame[name] for name in wanted if name in frame.columns})

@@ -23,7 +23,7 @@ class Revisions:
 
     @property
     def changed_bars(self) -> int:
-        """Bars in which anything changed."""
+        """How many bars have a value that changed."""
         keys = [name for name in ("timestamp", SYMBOL) if name in self.changed]
         return len(self.changed[keys].drop_duplicates())
 

@@ -7,8 +7,37 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing_extensions import override
 
 from rl_core.base.units import known_timezone, length_ns
+
+CME = {"CMES", "CME", "CBOT", "COMEX", "NYMEX"}  # names of calendars with its daily break
+
+
+class SessionConfig(BaseModel):
+    """Which exchange calendar a market keeps, and which hours of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calendar: str = Field(default="CMES", description="a name that exchange-calendars knows")
+    regular_calendar: str = Field(
+        default="XNYS", description="whose hours count as regular: the stocks behind the index"
+    )
+    daily_break_minutes: int = Field(
+        default=60, ge=0, lt=1440,
+        description="a session lasts 24 hours less this at most; 0 for calendars but the CME's",
+    )  # fmt: skip
+    drop_outside: bool = Field(
+        default=False, description="leave out bars outside the sessions; they are reported"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _break_is_the_calendars(cls, settings: object) -> object:
+        """FX and stocks have no daily break to take off."""
+        if isinstance(settings, dict) and settings.get("calendar", "CMES") not in CME:
+            return {"daily_break_minutes": 0, **settings}
+        return settings
 
 
 class SourceConfig(BaseModel):
@@ -78,6 +107,11 @@ class SourceConfig(BaseModel):
         """The symbol, and whether it is real."""
         return f"{self.symbol} (SIMULATED)" if self.is_simulated else self.symbol
 
+    @property
+    def hours(self) -> SessionConfig | None:
+        """When the market is open; None is always."""
+        return None
+
     def name_in_file(self, column: str) -> str:
         """The file's own name of a contract column."""
         return self.columns.get(column, column)
@@ -86,35 +120,6 @@ class SourceConfig(BaseModel):
     def interval_ns(self) -> int:
         """Length of a bar in nanoseconds."""
         return length_ns(self.interval)
-
-
-CME = {"CMES", "CME", "CBOT", "COMEX", "NYMEX"}  # names of calendars with its daily break
-
-
-class SessionConfig(BaseModel):
-    """Which exchange calendar a market keeps, and which hours of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    calendar: str = Field(default="CMES", description="a name that exchange-calendars knows")
-    regular_calendar: str = Field(
-        default="XNYS", description="whose hours count as regular: the stocks behind the index"
-    )
-    daily_break_minutes: int = Field(
-        default=60, ge=0, lt=1440,
-        description="a session lasts 24 hours less this at most; 0 for calendars but the CME's",
-    )  # fmt: skip
-    drop_outside: bool = Field(
-        default=False, description="leave out bars outside the sessions; they are reported"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _break_is_the_calendars(cls, settings: object) -> object:
-        """FX and stocks have no daily break to take off."""
-        if isinstance(settings, dict) and settings.get("calendar", "CMES") not in CME:
-            return {"daily_break_minutes": 0, **settings}
-        return settings
 
 
 # check of the bars -> what its failure does unless the desk says otherwise, and what it guards
@@ -354,6 +359,11 @@ class BarsConfig(SourceConfig):
         return self.path is None
 
     @property
+    @override
+    def hours(self) -> SessionConfig | None:
+        return self.sessions
+
+    @property
     def has_contracts(self) -> bool:
         """Is a column `contract` read where there is one? In markets with sessions, or if named."""
         return self.sessions is not None or "contract" in self.columns
@@ -383,6 +393,11 @@ class PanelConfig(SourceConfig):
         default_factory=dict,
         description="symbol -> days whose move looks like a split and is none",
     )
+
+    @property
+    @override
+    def hours(self) -> SessionConfig:
+        return SessionConfig(calendar=self.calendar)
 
     @model_validator(mode="after")
     def _is_a_daily_file(self) -> Self:

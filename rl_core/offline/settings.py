@@ -2,8 +2,18 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from rl_core.base.units import length_ns
+from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, length_ns, length_text
 from rl_core.features.settings import RegimeFilterMode
+
+
+def whole_bar_horizons(interval_ns: int) -> tuple[str, str]:
+    """Two horizons that are whole bars: the next bar and a day of them, or the next day and week.
+
+    A week later a market with weekends is open again.
+    """
+    if interval_ns >= NS_PER_DAY:
+        return f"{interval_ns // NS_PER_HOUR}h", f"{7 * interval_ns // NS_PER_HOUR}h"
+    return length_text(interval_ns), length_text(24 * interval_ns)
 
 
 class DatasetConfig(BaseModel):

@@ -8,10 +8,8 @@ import pandas as pd
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.paths import PROJECT_ROOT
-from rl_core.desk import DeskConfig
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.sessions import bars_since
-from rl_core.market.settings import BarsConfig, PanelConfig, SessionConfig
 from rl_core.serving.loaded import LoadedModel
 from rl_core.steps.context import DeskContext
 from rl_core.steps.source import read_source
@@ -52,17 +50,15 @@ def predict_latest(
     market = model.prepare(closed_bars(source, bars_config.interval_ns, moment), sentiment)
     opened = market.bars["timestamp"].iloc[-1]
     closed = opened + pd.Timedelta(bars_config.interval_ns, "ns")
-    late = bars_since(
-        sessions_of(context.desk), opened.value, moment.value, bars_config.interval_ns
-    )
-    warnings = []
+    late = bars_since(bars_config.hours, opened.value, moment.value, bars_config.interval_ns)
+    warnings: list[str] = []
     if late > MOST_BARS_LATE:
-        warnings.append(
+        said = (
             f"the newest bar is {late:,} bars old ({opened:%Y-%m-%d %H:%M} UTC): the market has "
             "moved since, and this answer is of then"
         )
-    for warning in warnings:
-        log.warning("predict: %s", warning)
+        log.warning("predict: %s", said)
+        warnings.append(said)
     return {
         "desk": context.desk.name,
         "symbol": bars_config.symbol,
@@ -75,13 +71,6 @@ def predict_latest(
         model.kind.price_name: float(market.bars["close"].iloc[-1]),
         **model.answer(market, account),
     }
-
-
-def sessions_of(desk: DeskConfig) -> SessionConfig | None:
-    """When the market of a desk is open; None is always."""
-    if isinstance(desk.bars, PanelConfig):
-        return SessionConfig(calendar=desk.bars.calendar)
-    return desk.bars.sessions if isinstance(desk.bars, BarsConfig) else None
 
 
 def closed_bars(bars: pd.DataFrame, interval_ns: int, now: pd.Timestamp) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from rl_core.lab.markets.futures import simulate_future
 from rl_core.lab.markets.spot import simulate_walk
 from rl_core.market.panel_quality import assess_panel
 from rl_core.market.panel_readers import read_panel
-from rl_core.market.quality import QualityReport, assess_quality
-from rl_core.market.readers import RawBars, checked_bars, read_raw_bars
+from rl_core.market.quality import QualityReport
+from rl_core.market.readers import RawBars, assess_source, checked_bars, read_raw_bars
 from rl_core.market.settings import BarsConfig
 
 
@@ -45,18 +45,7 @@ def read_source(desk: DeskConfig) -> Source:
 def _series_source(desk: SeriesDesk) -> Source:
     config = desk.bars
     raw = _simulated(config) if config.is_simulated else read_raw_bars(config, PROJECT_ROOT)
-    report = assess_quality(
-        raw.frame,
-        config.interval_ns,
-        desk.quality,
-        row_numbers=raw.row_numbers,
-        was_newest_first=raw.was_newest_first,
-        sessions=config.sessions,
-        timezone=config.timezone,
-        known_moves=config.known_moves,
-        notes=raw.notes,
-    )
-    return Source(report, lambda: checked_bars(raw, config))
+    return Source(assess_source(raw, config, desk.quality), lambda: checked_bars(raw, config))
 
 
 def _simulated(config: BarsConfig) -> RawBars:

@@ -72,7 +72,8 @@ def test_a_time_zone_that_is_none_breaks_its_own_desk_alone(folder: Path, zone: 
 
 @pytest.mark.parametrize(
     "cron", ["0 6 * * 1", "*/15 * * * *", "0 6 1 1,4,7,10 *", "30 2 * * mon", "@daily",
-             "0 6 30 2 *", "0 6 * *", "61 * * * *", "0 6 * * 1 0", "", "every monday"]
+             "0 6 30 2 *", "0 6 31 2 1", "0 6 30,1 2 1", "0 6 * *", "61 * * * *", "0 6 * * 1 0", "",
+             "every monday"]
 )  # fmt: skip
 def test_a_cron_line_is_taken_if_and_only_if_dagster_takes_it(cron: str) -> None:
     from dagster._utils.schedules import is_valid_cron_string

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.units import length_text
 from rl_core.desk import parse_desk
 from rl_core.desk.new import desk_yaml
 from rl_core.lab.markets.spot import simulate_bars
-from rl_core.market.inspection import calendar_of, inspect_file, length_of, symbol_of
+from rl_core.market.inspection import calendar_of, inspect_file, symbol_of
 from rl_core.market.readers import checked_bars, read_bars
 
 
@@ -43,12 +44,12 @@ def test_the_symbol_is_what_the_files_name_begins_with(name: str, symbol: str) -
      (86_400_000_000_000, "1d"), (14_400_000_000_000, "4h"), (15_000_000_000, "15s")],
 )  # fmt: skip
 def test_lengths_are_written_as_settings_write_them(ns: int, written: str) -> None:
-    assert length_of(ns) == written
+    assert length_text(ns) == written
 
 
-def test_bars_closer_than_a_second_are_refused() -> None:
-    with pytest.raises(TollgateError, match=r"whole seconds apart, was 0\.5 s"):
-        length_of(500_000_000)
+def test_a_part_of_a_second_is_no_length() -> None:
+    with pytest.raises(TollgateError, match=r"whole seconds, was 0\.5 s"):
+        length_text(500_000_000)
 
 
 def test_calendars_are_told_by_the_days_that_have_bars() -> None:
@@ -118,3 +119,16 @@ def test_the_yaml_of_any_file_is_a_desk_with_the_settings_that_it_shows(
     assert (desk.bars.symbol, desk.bars.interval) == (symbol, interval)
     assert settings["bars"] == bars
     assert "# most bars are that far apart" in text
+
+
+def test_of_several_symbols_none_is_chosen(tmp_path: Path) -> None:
+    bars = bars_on(hours(200))
+    bars.assign(symbol="BTC/USD").to_csv(tmp_path / "x.csv", index=False)
+    found = inspect_file(tmp_path / "x.csv")
+    assert (found.settings["symbol"], found.reasons["symbol"]) == ("BTC/USD", "as the file shows")
+    with pytest.raises(TollgateError, match="must all be of symbol ETH, was BTC/USD"):
+        inspect_file(tmp_path / "x.csv", {"symbol": "ETH"})  # given, so not guessed
+    mixed = bars.assign(symbol=["AAPL", "MSFT"] * 100)
+    mixed.to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(TollgateError, match="must all be of symbol X, was AAPL"):
+        inspect_file(tmp_path / "x.csv")

@@ -1,6 +1,7 @@
 """Markets as they are: closed on weekends, without volume, with daily bars; and traps that stop."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext
 from rl_core.steps.reading import read_bars
 from rl_core.steps.runner import build, require_checks_passed, verdicts
+from rl_core.steps.step import Step
 from rl_core.trading.impact import impact_scale
 
 
@@ -33,9 +35,8 @@ def desk_of(folder: Path, bars: pd.DataFrame, **settings: object) -> DeskContext
     return DeskContext.open(desk, folder / "data")
 
 
-def checks(context: DeskContext, step: object) -> dict[str, bool]:
-    assert step in (BARS, HISTORY)
-    return {check.name: check.passed for check in verdicts(context, step)}  # type: ignore[arg-type]
+def checks(context: DeskContext, step: Step[Any]) -> dict[str, bool]:
+    return {check.name: check.passed for check in verdicts(context, step)}
 
 
 @pytest.mark.parametrize("volume", [True, False])

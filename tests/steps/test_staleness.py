@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rl_core.base.errors import TollgateError
+from rl_core.base.settings import slice_settings
 from rl_core.kinds.settings import DeskConfig
 from rl_core.steps.bars import BARS
 from rl_core.steps.bc_policy.step import CLONE
@@ -23,6 +24,7 @@ from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, verdicts
 from rl_core.steps.step import Step
 from rl_core.steps.walk_forward.fold import results_folder
+from rl_core.store.migrations import migrate_seal
 from tests.chain import OPTIONS, bars_file, changed, deploy, edited, run_chain
 from tests.conftest import small_desk
 
@@ -242,3 +244,27 @@ def test_a_step_reads_no_section_that_it_does_not_declare(
             assert recorded(partial(step.build, task)) <= declared, step.name
         judging = recorded(partial(step.judge, own, own.open_artifact(step)))
         assert judging <= declared | {s.split(".")[0] for s in step.judged_by}, step.name
+
+
+@pytest.mark.parametrize("name", ["btc_spot", "index_futures", "us_portfolio"])
+def test_what_was_sealed_before_schema_3_is_of_the_same_settings(name: str, tmp_path: Path) -> None:
+    """Settings that sources gained, and limits that steps ignore since, make nothing stale."""
+    context = DeskContext.open(name, tmp_path)
+    added = {
+        "bars": ("timestamp_unit", "ambiguous", "stamped_at", "names", "delimiter", "decimal",
+                 "price_scale", "volume", "known_moves", "drop_duplicates"),
+        "quality": ("max_stale_share", "bad_print_moves", "severity"),
+    }  # fmt: skip
+    for step in SEALED:
+        now = context.slice_of(step)
+        before = {section: value for section, value in now.items() if section not in added}
+        for section, names in added.items():
+            if section in now:
+                is_panel = section == "bars" and "layout" in now["bars"]
+                kept = {"known_moves"} if is_panel else set()  # panels had it before
+                before[section] = {
+                    key: value for key, value in now[section].items()
+                    if key not in names or key in kept
+                }  # fmt: skip
+        sealed = migrate_seal({"schema_number": 2, "settings": before}, step.name)["settings"]
+        assert slice_settings(sealed, step.reads, step.ignores) == now, step.name

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from rl_core.base.errors import TollgateError
-from rl_core.market.settings import SourceConfig
-from rl_core.market.sources.advice import AdvisedError
+from rl_core.market.settings import BarsConfig
 from rl_core.market.sources.table import Table
 from rl_core.market.sources.text import TWO_LEVELS
 
@@ -23,10 +22,9 @@ USUAL_NAMES = {
 # names of volumes that are not told apart from what was traded without being told
 COUNTS = ("tickvol", "tick_volume", "ticks")
 PERHAPS_VOLUME = ("vol", "amount", "qty", "quantity", "turnover")
-JOINED = "date and time"  # column that two of a file were made into
 
 
-def understood(table: Table, config: SourceConfig) -> Table:
+def understood(table: Table, config: BarsConfig) -> Table:
     """The same table with columns that are named as the contract names them, as far as known.
 
     What the desk maps is taken as mapped. Of what it does not map, a name that is usual for a
@@ -47,14 +45,13 @@ def understood(table: Table, config: SourceConfig) -> Table:
         if own is not None:
             renamed[own] = name
     if "volume" not in {*renamed.values(), *config.columns, *table.frame.columns}:
-        told_volume = _volume_or_advice(list(table.frame.columns), config)
-        if told_volume is not None:
-            renamed[told_volume] = "volume"
-    told = [f"column {own} is {name}" for own, name in renamed.items() if own.lower() != name]
-    told += [
-        f"column {own} counts quotes, and is taken as the volume"
+        unusual = _unusual_volume(list(table.frame.columns), config)
+        if unusual is not None:
+            renamed[unusual] = "volume"
+    told = [
+        f"column {own} is {name}" + (", a count of quotes" if _tidy(own) in COUNTS else "")
         for own, name in renamed.items()
-        if name == "volume" and _tidy(own) in COUNTS
+        if own.lower() != name
     ]
     renamed |= {own: name for own, name in mapped.items() if own in table.frame.columns}
     # a column that has a contract's name, and is not what the desk maps to it, makes room
@@ -64,13 +61,13 @@ def understood(table: Table, config: SourceConfig) -> Table:
     return replace(table, frame=frame, notes=[*table.notes, *told])
 
 
-def _volume_or_advice(columns: Sequence[object], config: SourceConfig) -> str | None:
+def _unusual_volume(columns: Sequence[object], config: BarsConfig) -> str | None:
     """A count of quotes where that is all there is; None for a market that reports no volume.
 
     Raises:
         TollgateError: a column may be the volume, and nothing says so.
     """
-    if getattr(config, "volume", None) == "none":
+    if config.volume == "none":
         return None
     counts = [str(name) for name in columns if _tidy(name) in COUNTS]
     if counts:
@@ -94,12 +91,12 @@ def _first_of(usual: Sequence[str], columns: Sequence[str], taken: dict[str, str
     return next((tidied[name] for name in usual if name in tidied), None)
 
 
-def _date_and_time(table: Table, config: SourceConfig) -> Table:
+def _date_and_time(table: Table, config: BarsConfig) -> Table:
     """One column of times where a file has a date and a time of day in two."""
     names = {name: config.columns.get(name) for name in ("date", "time")}
     tidied = {_tidy(name): str(name) for name in table.frame.columns}
     if not all(names.values()):
-        if "timestamp" in config.columns or not {"date", "time"} <= set(tidied):
+        if "timestamp" in {*config.columns, *tidied} or not {"date", "time"} <= set(tidied):
             return table
         names = {name: tidied[name] for name in names}
     if missing := [own for own in names.values() if own not in table.frame.columns]:
@@ -107,19 +104,16 @@ def _date_and_time(table: Table, config: SourceConfig) -> Table:
             f"bars must have the columns {' and '.join(map(str, names.values()))}, was without "
             f"{', '.join(map(str, missing))}: set bars.columns"
         )
-    if "timestamp" in table.frame.columns:
-        return table
     date, time = (table.frame[own].astype(str).str.strip() for own in names.values())
     # 2024.02.05, as MetaTrader writes it
     date = date.str.replace(r"^(\d{4})[./](\d{2})[./](\d{2})$", r"\1-\2-\3", regex=True)
-    others = table.frame.drop(columns=list(names.values()))
-    frame = pd.concat([(date + " " + time).rename(JOINED), others], axis=1)
-    frame = frame.rename(columns={JOINED: "timestamp"})
+    others = table.frame.drop(columns=[*names.values(), "timestamp"], errors="ignore")
+    frame = pd.concat([(date + " " + time).rename("timestamp"), others], axis=1)
     note = f"columns {names['date']} and {names['time']} are joined"
     return replace(table, frame=frame, notes=[*table.notes, note])
 
 
-def _one_level(table: Table, config: SourceConfig) -> Table:
+def _one_level(table: Table, config: BarsConfig) -> Table:
     """What `yf.download` writes: columns of two levels, in a CSV three lines of header."""
     frame = table.frame
     if isinstance(frame.columns, pd.MultiIndex):
@@ -149,13 +143,12 @@ def _one_level(table: Table, config: SourceConfig) -> Table:
     return replace(table, frame=below, rows=rows[~repeats], notes=notes)
 
 
-def _ticker(found: Sequence[str], config: SourceConfig) -> str:
+def _ticker(found: Sequence[str], config: BarsConfig) -> str:
     if len(found) == 1:
         return found[0]
     if config.symbol in found:
         return config.symbol
-    raise AdvisedError(
+    raise TollgateError(
         f"bars.symbol must be one of the file's tickers ({', '.join(found[:8])}), was "
-        f"{config.symbol}",
-        symbol=found[0],
+        f"{config.symbol}"
     )

@@ -7,6 +7,7 @@ import bz2
 import csv
 import gzip
 import io
+import itertools
 import re
 import warnings
 import zipfile
@@ -28,7 +29,6 @@ TWO_LEVELS = "price"  # begins the first of three header lines that `yf.download
 _NUMBER = re.compile(r"^[+-]?\d+([.,]\d*)?(e[+-]?\d+)?$", re.IGNORECASE)
 _COMMA_NUMBER = r"^[+-]?\d+,\d+(?:[eE][+-]?\d+)?$"
 _POINT_NUMBER = r"^[+-]?\d+\.\d+(?:[eE][+-]?\d+)?$"
-_LINES_LOOKED_AT = 200
 
 
 def read_text(
@@ -40,11 +40,11 @@ def read_text(
         TollgateError: no header, repeated column names, or lines of different lengths.
     """
     notes: list[str] = []
-    first = _first_lines(path, config.skip_rows)
+    first = _first_line(path, config.skip_rows)
     delimiter = config.delimiter or _delimiter(first)
     if config.delimiter is None and delimiter != ",":
         notes.append(f"cells are separated by {DELIMITERS[delimiter]}")
-    header = next(csv.reader(first[:1], delimiter=delimiter), [])
+    header = next(csv.reader([first], delimiter=delimiter), [])
     if not config.names:
         _require_header(header, config, path)
     lines_above = 0 if config.names else 1
@@ -55,9 +55,6 @@ def read_text(
             f"{path.name} must have as many column names as cells in line {config.skip_rows + 1}, "
             "had fewer: set bars.skip_rows if a title line comes first"
         ) from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, csv.Error) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TollgateError(f"bars must be a readable csv file, was {path}: {reason}") from None
     lines = np.arange(len(frame)) + config.skip_rows + lines_above + 1
     keep = ~(frame.fillna("") == "").all(axis=1).to_numpy()
     repeats = _repeated_headers(frame)
@@ -86,22 +83,15 @@ def _open(path: Path) -> IO[bytes]:
             return path.open("rb")
 
 
-def _first_lines(path: Path, skip_rows: int) -> list[str]:
-    """The header, or the first line of a file without, and some lines after it."""
+def _first_line(path: Path, skip_rows: int) -> str:
+    """The header, or the first line of a file without; empty if there is none."""
     with _open(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
-        lines: list[str] = []
-        for number, line in enumerate(file):
-            if number >= skip_rows:
-                lines.append(line)
-            if len(lines) >= _LINES_LOOKED_AT:
-                break
-        return lines
+        return next(itertools.islice(file, skip_rows, None), "")
 
 
-def _delimiter(lines: Sequence[str]) -> str:
-    """The sign that splits the first line into most cells; a comma if none does."""
-    header = lines[0] if lines else ""
-    return max(DELIMITERS, key=header.count) if any(map(header.count, DELIMITERS)) else ","
+def _delimiter(line: str) -> str:
+    """The sign that splits a line into most cells; a comma if none does."""
+    return max(DELIMITERS, key=line.count)  # the comma stands first
 
 
 def _require_header(header: Sequence[str], config: SourceConfig, path: Path) -> None:
@@ -160,14 +150,13 @@ def _with_decimal_points(
     frame: pd.DataFrame, decimal: str | None, delimiter: str, notes: list[str]
 ) -> pd.DataFrame:
     """Numbers such as 1,5 as 1.5: where the desk says so, or where no other reading is left."""
-    if decimal == "." or delimiter == ",":
+    if decimal == "." or (decimal is None and delimiter == ","):
         return frame
-    head = frame.head(_LINES_LOOKED_AT)
-    commas = [name for name in frame.columns if head[name].str.match(_COMMA_NUMBER).any()]
+    commas = [name for name in frame.columns if frame[name].str.match(_COMMA_NUMBER).any()]
     if not commas:
         return frame
     if decimal is None:
-        cells = pd.concat([head[name] for name in frame.columns], ignore_index=True)
+        cells = pd.concat([frame[name] for name in frame.columns], ignore_index=True)
         has_points = cells.str.match(_POINT_NUMBER).any()
         parts = cells[cells.str.match(_COMMA_NUMBER)].str.split(",")
         # 1,234 may be a thousand; 1,2 and 0,123 cannot

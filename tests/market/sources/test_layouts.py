@@ -112,6 +112,15 @@ def test_a_volume_that_pauses_is_known_bar_by_bar_and_not_by_the_file(tmp_path: 
         np.testing.assert_array_equal(scale, impact_scale(bars, volatility, 1.0)[:end])
 
 
+def test_a_decimal_comma_that_is_set_is_read_in_quoted_cells_and_below_whole_numbers(
+    tmp_path: Path,
+) -> None:
+    rows = [f"2024-02-05 {n // 60:02d}:{n % 60:02d},10,10,10,10,5" for n in range(300)]
+    rows += ['2024-02-05 05:00,10,"10,5","9,5",10,5']
+    path = written(tmp_path / "x.csv", "\n".join([HEADER, *rows, ""]))
+    assert read(path, decimal=",", interval="1min").frame["high"].iloc[-1] == 10.5
+
+
 def test_what_metatrader_exports_is_read(tmp_path: Path, plain: pd.DataFrame) -> None:
     lines = ["<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>"]
     for row in ROWS:
@@ -122,7 +131,7 @@ def test_what_metatrader_exports_is_read(tmp_path: Path, plain: pd.DataFrame) ->
     same(raw, plain)  # <VOL> is what was traded, <TICKVOL> only counts quotes
     assert "columns <DATE> and <TIME> are joined" in raw.notes
     counted = "\n".join(["\t".join(line.split("\t")[:7]) for line in [*lines, ""]])
-    assert "column <TICKVOL> counts quotes, and is taken as the volume" in (
+    assert "column <TICKVOL> is volume, a count of quotes" in (
         read(written(tmp_path / "mt5.csv", counted)).notes
     )
 
@@ -131,6 +140,8 @@ def test_date_and_time_may_be_named_by_the_desk(tmp_path: Path, plain: pd.DataFr
     text = TEXT.replace("timestamp", "day,clock").replace("2024-02-05 ", "2024-02-05,")
     columns = {"date": "day", "time": "clock"}
     same(read(written(tmp_path / "x.csv", text), columns=columns), plain)
+    both = "\n".join([f"timestamp,{line}" for line in text.splitlines()] + [""])
+    same(read(written(tmp_path / "y.csv", both), columns=columns), plain)  # mapped: no other counts
     with pytest.raises(TollgateError, match="day and hour, was without hour"):
         read(written(tmp_path / "x.csv", text), columns={"date": "day", "time": "hour"})
 
@@ -310,10 +321,10 @@ def test_bars_ahead_of_now_are_an_error_and_not_one_candle_less(tmp_path: Path) 
         TollgateError, match=r"was 2024-02-05 01:00 \(rows 3, 4\): set bars.timezone"
     ):
         read_raw_bars(config, tmp_path, pd.Timestamp("2024-02-05 00:30", tz="UTC"))
-    shuffled = "\n".join([HEADER, ROWS[0], ROWS[2], ROWS[1], ""])
+    shuffled = "\n".join([HEADER, ROWS[1], ROWS[2], ROWS[0], ""])
     sorted_ = BarsConfig(path=written(tmp_path / "x.csv", shuffled), symbol="XYZ", sort=True)
     raw = read_raw_bars(sorted_, tmp_path, pd.Timestamp("2024-02-05 02:30", tz="UTC"))
-    assert [f"{t:%H}" for t in raw.frame["timestamp"]] == ["00", "01"]  # the one of 02:00 is open
+    assert [f"{t:%H}" for t in raw.frame["timestamp"]] == ["01", "00"]  # as they stand, but 02:00
 
 
 @pytest.mark.parametrize("stamp", ["2024020500", "202402050030"])
