@@ -116,3 +116,4 @@ class RawPanel:
     panel: Panel
     rows: NDArray[np.int64]  # (T, S) line of a CSV, else the row counted from 0; -1 without a price
     was_newest_first: bool
+    notes: tuple[str, ...] = ()  # how the source was understood

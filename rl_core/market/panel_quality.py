@@ -69,6 +69,7 @@ def assess_panel(raw: RawPanel, config: PanelConfig, limits: QualityConfig) -> Q
         missing_prices=int((listed.is_listed & ~listed.trades).sum()),
         stocks_that_left=[name for name, gone in zip(panel.symbols, left, strict=True) if gone],
         split_rows=in_file(splits),
+        notes=list(raw.notes),
         named={
             "split_rows": in_words(splits),
             "unit_error_rows": in_words(steps_of_ten(panel.close, listed, known) != 0),

@@ -3,6 +3,7 @@
 Shapes: T sessions, S stocks.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def read_panel(config: PanelConfig, root: Path) -> RawPanel:
         config.layout is None and config.name_in_file("symbol") in table.columns
     )
     raw = _read_long(table, rows, config, path) if is_long else _read_wide(table, rows, config)
+    raw = replace(raw, notes=tuple(read.notes))
     _require_universe(raw.panel.symbols, path)
     _require_values(raw)
     return raw

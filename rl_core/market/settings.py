@@ -71,9 +71,6 @@ class SourceConfig(BaseModel):
         default="raise",
         description="what the hour that a clock change repeats is: an error, or told by the order",
     )
-    stamped_at: Literal["open", "close"] = Field(
-        default="open", description="end of the bar at which the source stamps it"
-    )
     skip_rows: int = Field(default=0, ge=0, description="title lines above a CSV's header")
     names: tuple[str, ...] = Field(
         default=(), description="of a CSV's columns, in order, if no line names them"
@@ -84,10 +81,6 @@ class SourceConfig(BaseModel):
     decimal: Literal[".", ","] | None = Field(
         default=None, description="sign of a CSV's numbers; as it shows if left out"
     )
-    price_scale: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False,
-        description="by which the source's prices are multiplied; 0.01 for cents",
-    )  # fmt: skip
     table: str | None = Field(default=None, description="table in a DuckDB file")
 
     @model_validator(mode="after")
@@ -313,6 +306,13 @@ class BarsConfig(SourceConfig):
     sessions: SessionConfig | None = Field(
         default=None, description="when the market is open; always, when left out"
     )
+    stamped_at: Literal["open", "close"] = Field(
+        default="open", description="end of the bar at which the source stamps it"
+    )
+    price_scale: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False,
+        description="by which the source's prices are multiplied; 0.01 for cents",
+    )  # fmt: skip
     volume: Literal["traded", "none"] | None = Field(
         default=None, description="none on a market that reports none; found out when left out"
     )

@@ -49,10 +49,12 @@ def _serving_beside_config(manifest: dict[str, Any]) -> dict[str, Any]:
 
 # settings that sources of bars gained with schema 3, as they were before there was a choice
 _SOURCE_OF_2 = {
-    "timestamp_unit": None, "ambiguous": "raise", "stamped_at": "open", "names": [],
-    "delimiter": None, "decimal": None, "price_scale": 1.0,
+    "timestamp_unit": None, "ambiguous": "raise", "names": [], "delimiter": None, "decimal": None,
 }  # fmt: skip
-_SERIES_OF_2 = {"volume": None, "known_moves": [], "drop_duplicates": False}
+_SERIES_OF_2 = {
+    "stamped_at": "open", "price_scale": 1.0, "volume": None, "known_moves": [],
+    "drop_duplicates": False,
+}  # fmt: skip
 _QUALITY_OF_2 = {"max_stale_share": 0.05, "bad_print_moves": 40.0, "severity": {}}
 
 

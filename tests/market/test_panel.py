@@ -203,3 +203,16 @@ def test_unit_errors_dead_feeds_and_survivors_are_reported() -> None:
     assert report.stocks_that_left == ["S002"]
     assert report.missing_prices > 0
     assert assessed(panel_of(random_closes(50, 4))).stocks_that_left == []
+
+
+def test_what_was_guessed_of_a_panels_file_is_told_and_settings_of_bars_are_refused(
+    tmp_path: Path,
+) -> None:
+    raw = read(tmp_path, WIDE.replace(",", ";"))
+    config = PanelConfig(path=tmp_path / "panel.csv", symbol="TEST")
+    assert assess_panel(raw, config, QualityConfig()).notes == [
+        "cells are separated by a semicolon"
+    ]
+    for setting in ({"price_scale": 0.01}, {"stamped_at": "close"}):  # would change nothing
+        with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+            read(tmp_path, WIDE, **setting)
