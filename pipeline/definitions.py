@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 
 import dagster as dg
 
@@ -10,6 +11,9 @@ from rl_core.base.files import sha256_bytes
 from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig, read_desks
 from rl_core.steps.chain import STEPS
+from rl_core.steps.context import DeskContext
+from rl_core.steps.latest_bars import LATEST, bars_are_due
+from rl_core.steps.step import Step
 
 log = logging.getLogger(__name__)
 
@@ -23,14 +27,14 @@ def desk_definitions(desk: DeskConfig) -> dg.Definitions:
     )
     apart = [
         dg.define_asset_job(
-            f"{step.name}_{desk.name}",
+            job_apart(desk, step),
             selection=dg.AssetSelection.assets(asset_key(desk, step)),
-            description=f"{step.about.splitlines()[0]} It takes long: run it by hand.",
+            description=step.about.splitlines()[0],
         )
         for step in STEPS
         if not step.is_in_chain
     ]
-    schedule = dg.ScheduleDefinition(
+    retrain = dg.ScheduleDefinition(
         job=job,
         cron_schedule=desk.retrain.cron,
         execution_timezone=desk.retrain.timezone,
@@ -40,9 +44,31 @@ def desk_definitions(desk: DeskConfig) -> dg.Definitions:
     )
     return dg.Definitions(
         assets=[step_asset(desk, step) for step in STEPS],
-        asset_checks=[step_checks(desk, step) for step in STEPS],
+        asset_checks=[step_checks(desk, step) for step in STEPS if step is not LATEST],
         jobs=[job, *apart],
-        schedules=[schedule],
+        schedules=[retrain, update_schedule(desk)],
+    )
+
+
+def job_apart(desk: DeskConfig, step: Step[Any]) -> str:
+    """Name of the job of a step that runs beside the chain."""
+    return f"{step.name}_{desk.name}"
+
+
+def update_schedule(desk: DeskConfig) -> dg.ScheduleDefinition:
+    """New bars by the desk's calendar: a tick at which none can have closed starts no run."""
+
+    def is_due(_context: dg.ScheduleEvaluationContext) -> bool:
+        return bars_are_due(DeskContext.open(desk.name))
+
+    return dg.ScheduleDefinition(
+        job_name=job_apart(desk, LATEST),
+        cron_schedule=desk.update.cron,
+        execution_timezone=desk.update.timezone,
+        should_execute=is_due,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if desk.update.is_enabled
+        else dg.DefaultScheduleStatus.STOPPED,
     )
 
 

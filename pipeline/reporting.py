@@ -10,15 +10,26 @@ import pyarrow.parquet as pq
 
 from rl_core.base.figures import flat, inline_image
 from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.latest_bars import LATEST, update_bars
 from rl_core.steps.offline_dataset import OFFLINE_DATASET, dataset_sample
 from rl_core.steps.step import Step
 
 
 def present(
-    context: DeskContext, step: Step[Any], opened: Opened[Any]
+    context: DeskContext,
+    step: Step[Any],
+    opened: Opened[Any],
+    first: Mapping[str, Any] | None = None,
 ) -> dg.MaterializeResult[Any]:
-    """Figures and data version of an artefact, its table's columns, its report and plots."""
-    shown = _shown({**opened.facts.model_dump(mode="json"), **opened.seal.timings})
+    """Figures and data version of an artefact, its table's columns, its report and plots.
+
+    Args:
+        context: the desk.
+        step: whose artefact.
+        opened: the artefact.
+        first: figures to show before all others.
+    """
+    shown = _shown({**(first or {}), **opened.facts.model_dump(mode="json"), **opened.seal.timings})
     if step.table:
         shown |= _table(opened, step.table)
     if step is OFFLINE_DATASET:
@@ -54,14 +65,28 @@ def present_version(context: DeskContext, step: Step[Any]) -> dg.MaterializeResu
     )
 
 
-def _table(opened: Opened[Any], file: str) -> dict[str, Any]:
-    """Schema and number of rows of a Parquet file."""
-    parquet = pq.ParquetFile(io.BytesIO(opened.read(file)))
-    columns = [dg.TableColumn(field.name, str(field.type)) for field in parquet.schema_arrow]
+def present_update(
+    context: dg.AssetExecutionContext, own: DeskContext
+) -> dg.MaterializeResult[Any] | None:
+    """Bring new bars in, and show what came; None if nothing did, so that the asset grows stale."""
+    found = update_bars(own)
+    if not found.is_new:
+        context.log.info(f"nothing new: bars are what they were, up to {found.latest.facts.end}")
+        return None
+    said = "the first bars" if found.revisions is None else found.revisions.describe()
+    return present(own, LATEST, found.latest, {"update": said})
+
+
+def _table(opened: Opened[Any], pattern: str) -> dict[str, Any]:
+    """Schema and number of rows of a Parquet file, or of all that a pattern names."""
+    parts = [
+        pq.ParquetFile(io.BytesIO(opened.read(name))) for name in opened.artifact.parts(pattern)
+    ]
+    columns = [dg.TableColumn(field.name, str(field.type)) for field in parts[0].schema_arrow]
     return {
         "dagster/column_schema": dg.TableSchema(columns=columns),
-        "dagster/row_count": parquet.metadata.num_rows,
-        "path": dg.MetadataValue.path(str(opened.path / file)),
+        "dagster/row_count": sum(part.metadata.num_rows for part in parts),
+        "path": dg.MetadataValue.path(str(opened.path / pattern)),
     }
 
 

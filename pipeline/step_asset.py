@@ -7,14 +7,19 @@ from typing import Any
 import dagster as dg
 
 from pipeline.launch import run_training
-from pipeline.reporting import present, present_version
+from pipeline.reporting import present, present_update, present_version
 from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig
 from rl_core.steps.context import DeskContext
+from rl_core.steps.latest_bars import LATEST
 from rl_core.steps.runner import build, verdicts
 from rl_core.steps.step import Step
 
 STALE_AFTER = timedelta(days=8)  # a version is retrained every week
+LONGEST_CLOSURE = timedelta(days=4)  # a weekend with holidays
+
+
+Shown = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 
 def step_asset(desk: DeskConfig, step: Step[Any]) -> dg.AssetsDefinition:
@@ -26,46 +31,75 @@ def step_asset(desk: DeskConfig, step: Step[Any]) -> dg.AssetsDefinition:
         owners=list(desk.owners),
         description=f"{step.about}\n\nMarket: {escaped(desk.bars.market_name)}.",
         kinds=set(step.technologies),
-        deps=[asset_key(desk, need) for need in step.needs],
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER)
-        if step.kept_in == "models"
-        else None,
+        deps=[asset_key(desk, need) for need in (*step.needs, *step.follows)],
+        freshness_policy=freshness(desk, step),
+        output_required=step is not LATEST,  # an update that finds nothing new is none,
+        check_specs=check_specs(desk, step) if step is LATEST else None,  # and is checked even so
     )
-    def compute(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def compute(context: dg.AssetExecutionContext) -> Iterator[Shown]:
         if step.runs == "child":
-            return run_training(context, step, desk.name)
+            yield run_training(context, step, desk.name)
+            return
         own = DeskContext.open(desk.name)
-        if step.kept_in == "models":
-            return present_version(own, step)
-        return present(own, step, build(own, step))
+        if step is LATEST:
+            if (shown := present_update(context, own)) is not None:
+                yield shown
+            yield from check_results(desk, step)
+        elif step.kept_in == "models":
+            yield present_version(own, step)
+        else:
+            yield present(own, step, build(own, step))
 
     return compute
 
 
+def freshness(desk: DeskConfig, step: Step[Any]) -> dg.FreshnessPolicy | None:
+    """After how long without a materialization an asset is stale in the UI."""
+    if step is LATEST and not desk.bars.is_simulated:
+        bars = desk.quality.max_bars_late + 1
+        closed = timedelta(0) if desk.bars.hours is None else LONGEST_CLOSURE
+        return dg.FreshnessPolicy.time_window(
+            fail_window=closed + bars * timedelta(microseconds=desk.bars.interval_ns / 1000)
+        )
+    if step.kept_in == "models":
+        return dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER)
+    return None
+
+
 def step_checks(desk: DeskConfig, step: Step[Any]) -> dg.AssetChecksDefinition:
     """A step's own checks, each with what it guards."""
-    key = asset_key(desk, step)
-    specs = [
-        dg.AssetCheckSpec(check.name, asset=key, blocking=check.blocks, description=check.guards)
+
+    @dg.multi_asset_check(specs=check_specs(desk, step), name=f"{desk.name}_{step.name}_checks")
+    def checks() -> Iterator[dg.AssetCheckResult]:
+        yield from check_results(desk, step)
+
+    return checks
+
+
+def check_specs(desk: DeskConfig, step: Step[Any]) -> list[dg.AssetCheckSpec]:
+    """A step's checks, as Dagster lists them."""
+    return [
+        dg.AssetCheckSpec(
+            check.name, asset=asset_key(desk, step), blocking=check.blocks, description=check.guards
+        )
         for check in step.checks
     ]
 
-    @dg.multi_asset_check(specs=specs, name=f"{desk.name}_{step.name}_checks")
-    def checks() -> Iterator[dg.AssetCheckResult]:
-        for check in verdicts(DeskContext.open(desk.name), step):
-            figures = {name: value for name, value in check.figures.items() if value is not None}
-            yield dg.AssetCheckResult(
-                asset_key=key,
-                check_name=check.name,
-                passed=check.passed,
-                severity=dg.AssetCheckSeverity.ERROR
-                if check.is_blocking
-                else dg.AssetCheckSeverity.WARN,
-                description=escaped(check.detail),
-                metadata=figures,
-            )
 
-    return checks
+def check_results(desk: DeskConfig, step: Step[Any]) -> Iterator[dg.AssetCheckResult]:
+    """What a step's checks find now."""
+    for check in verdicts(DeskContext.open(desk.name), step):
+        figures = {name: value for name, value in check.figures.items() if value is not None}
+        yield dg.AssetCheckResult(
+            asset_key=asset_key(desk, step),
+            check_name=check.name,
+            passed=check.passed,
+            severity=dg.AssetCheckSeverity.ERROR
+            if check.is_blocking
+            else dg.AssetCheckSeverity.WARN,
+            description=escaped(check.detail),
+            metadata=figures,
+        )
 
 
 def asset_key(desk: DeskConfig, step: Step[Any]) -> dg.AssetKey:

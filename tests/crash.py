@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 KILLED, FAILED = 9, 70
-WRITES = ("replace", "rename", "fsync", "write")
+WRITES = ("replace", "rename", "fsync", "write", "link")
 
 
 def run_stopped(act: Callable[[], object], at: int, *, is_full: bool = False) -> int:

@@ -34,6 +34,8 @@ training was interrupted and saved.""",
 )
 app.add_typer(models, name="models")
 app.add_typer(data, name="data")
+bars_of_desk = typer.Typer()
+app.add_typer(bars_of_desk, name="bars")
 
 training.add_to(app)
 app.command()(gate_trial)
@@ -118,23 +120,31 @@ def settings(
     emit(load_desk(str(desk)).resolved(), as_json, show.settings)
 
 
-@app.command()
-def bars(desk: Desk, as_json: AsJson = False) -> None:
+@bars_of_desk.callback(invoke_without_command=True)
+def bars(
+    context: typer.Context,
+    desk: Annotated[str | None, typer.Option("--desk", help="Name of the desk.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Read a desk's bars and print their quality report with a verdict. Writes nothing.
 
     The report counts gaps, duplicates, rows out of order, OHLC contradictions, zero-volume,
     stale and jumping bars, with all row numbers in `--json`. Exit 1 if a check fails that stops the
     chain, 2 if the bars break the contract.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if desk is None:
+        raise typer.BadParameter("--desk must be given: tollgate desks lists them")
     from rl_core.cli import show
-    from rl_core.desk import load_desk
     from rl_core.steps.bars import checks_of, quality_counts
-    from rl_core.steps.source import read_source
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.latest_bars import LATEST, judge_currency, newest_source
 
-    config = load_desk(desk)
-    source = read_source(config)
+    own = DeskContext.open(desk)
+    config, source = own.desk, newest_source(own)
     report = source.report
-    found = checks_of(report, config.quality)
+    found = [*checks_of(report, config.quality), *judge_currency(LATEST, own, report.end)]
     everything, checks = report.model_dump(), [check.model_dump() for check in found]
     emit(
         (everything if as_json else quality_counts(report) | {"gaps": everything["gaps"]})
@@ -144,6 +154,33 @@ def bars(desk: Desk, as_json: AsJson = False) -> None:
     )
     source.checked()
     exit_if_stopped(found)
+
+
+@bars_of_desk.command()
+def update(
+    desk: Desk,
+    accept_revisions: Annotated[
+        bool,
+        typer.Option(
+            "--accept-revisions", help="Take changes of old bars that bars.revisions refuses."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring in what a desk's source has that was not there: a download from its last bar on.
+
+    Prints what was appended, and every old bar that the source has changed, with its old and new
+    values. The chain stands on the bars it was built from until `tollgate build bars` or the
+    weekly run takes the new ones. Example: `tollgate bars update --desk btc_spot`
+    """
+    from rl_core.cli import show
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.latest_bars import update_bars
+
+    context = DeskContext.open(desk)
+    if accept_revisions:
+        context = context.with_overrides({"bars.revisions": "accept"})
+    emit(show.update_record(update_bars(context)), as_json, show.update)
 
 
 @app.command()
@@ -163,15 +200,17 @@ def backtest(
     Example: `tollgate backtest --desk btc_spot --start-date 2018-01-01 --end-date 2018-12-31`
     """
     from rl_core.cli import show
-    from rl_core.desk import PROJECT_ROOT, load_desk
+    from rl_core.desk import PROJECT_ROOT
     from rl_core.features.sentiment import read_sentiment
     from rl_core.steps.backtest_history import in_sample_until, run_backtest
     from rl_core.steps.bars import caveats
-    from rl_core.steps.source import read_source
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.latest_bars import newest_source
 
-    config = load_desk(desk)
+    own = DeskContext.open(desk)
+    config = own.desk
     sentiment = read_sentiment(config.sentiment, PROJECT_ROOT)
-    source = read_source(config)
+    source = newest_source(own)
     result = run_backtest(config, source.checked(), sentiment, start_date, end_date)
     if output is not None:
         if not output.parent.is_dir() or output.is_dir():
@@ -209,19 +248,19 @@ def regimes(
     `tollgate regimes --desk us_portfolio --date 2008-10-10`
     """
     from rl_core.cli import show
-    from rl_core.desk import PortfolioDesk, load_desk
+    from rl_core.desk import PortfolioDesk
     from rl_core.kinds.portfolio.kind import of_panel
     from rl_core.kinds.portfolio.table import regime_table
-    from rl_core.kinds.registry import kind_of
     from rl_core.steps.bars import caveats
-    from rl_core.steps.source import read_source
+    from rl_core.steps.context import DeskContext
+    from rl_core.steps.latest_bars import newest_source
 
-    config = load_desk(desk)
+    own = DeskContext.open(desk)
+    config = own.desk
     if not isinstance(config, PortfolioDesk):
         raise TollgateError(f"desk must be of kind portfolio, was {desk}")
-    kind = kind_of(config)
-    source = read_source(config)
-    market = of_panel(kind.prepare(source.checked(), None, None))
+    source = newest_source(own)
+    market = of_panel(own.kind.prepare(source.checked(), None, None))
     records = regime_table(market, config, date, every)
     emit(
         {"regimes": records, "caveats": caveats(source.report, config.quality)},

@@ -12,12 +12,14 @@ from rich.table import Table
 from rl_core.base.figures import percent
 from rl_core.judging.reports.verdict import verdict
 from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.latest_bars import Update
 from rl_core.store.models import Version
 
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 RULES = "rule_violations"
 MOST_NAMED = 10  # stocks in a cell
+MOST_CHANGED = 20  # values of bars
 AS_PERCENT = {
     "total_return", "annual_return", "annual_volatility", "max_drawdown", "win_rate", "costs_paid",
     "exposure",
@@ -91,6 +93,37 @@ def understood(notes: Sequence[str]) -> None:
     """Say how a source was understood, where it was guessed."""
     for note in notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def update_record(found: Update) -> dict[str, Any]:
+    """What an update brought, as a record."""
+    facts, revisions = found.latest.facts, found.revisions
+    changed = [] if revisions is None else revisions.changed.to_dict("records")
+    return {
+        "rows": facts.rows,
+        "start": facts.start,
+        "end": facts.end,
+        "appended": facts.rows if revisions is None else revisions.appended,
+        "changed_bars": 0 if revisions is None else revisions.changed_bars,
+        "inserted": 0 if revisions is None else revisions.inserted,
+        "removed": 0 if revisions is None else revisions.removed,
+        "changed": changed,
+        "is_new": found.is_new,
+        "content": found.latest.content,
+        "path": str(found.latest.path),
+    }
+
+
+def update(record: Mapping[str, Any]) -> None:
+    """Print what an update brought, and the old bars that the source changed."""
+    settings({name: value for name, value in record.items() if name != "changed"})
+    changed = record["changed"]
+    if changed:
+        rows(changed[:MOST_CHANGED])
+        if len(changed) > MOST_CHANGED:
+            console.print(f"and {len(changed) - MOST_CHANGED:,} more values: see --json")
+    if not record["is_new"]:
+        console.print("nothing new: the bars are what they were")
 
 
 def inspection(found: Mapping[str, Any]) -> None:

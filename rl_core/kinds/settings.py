@@ -26,12 +26,12 @@ from rl_core.offline.settings import DatasetConfig, RegimeFilterConfig, whole_ba
 from rl_core.teacher.settings import EnsembleConfig
 
 
-class RetrainConfig(BaseModel):
-    """When the whole chain runs by itself."""
+class ScheduleConfig(BaseModel):
+    """When something is started by the clock, as cron says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cron: str = Field(default="0 6 * * 1", description="minute hour day month weekday")
+    cron: str = Field(description="minute hour day month weekday")
     timezone: str = "UTC"
     is_enabled: bool = True
 
@@ -58,6 +58,19 @@ class RetrainConfig(BaseModel):
     @classmethod
     def _timezone_exists(cls, timezone: str) -> str:
         return known_timezone(timezone)
+
+
+class RetrainConfig(ScheduleConfig):
+    """When the whole chain runs by itself."""
+
+    cron: str = Field(default="0 6 * * 1", description="minute hour day month weekday")
+
+
+class UpdateConfig(ScheduleConfig):
+    """When new bars are fetched by themselves; not while the market has been closed since."""
+
+    cron: str = Field(default="2 * * * *", description="minute hour day month weekday")
+    is_enabled: bool = False
 
 
 # what Dagster takes for an owner
@@ -99,6 +112,7 @@ class DeskConfig(BaseModel, ABC):
     gate: GateConfig = GateConfig()
     walk_forward: WalkForwardConfig = WalkForwardConfig()
     retrain: RetrainConfig = RetrainConfig()
+    update: UpdateConfig = UpdateConfig()
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:

@@ -5,6 +5,7 @@ repaired only where the desk says so. A file that runs newest first is turned ro
 an order and not a defect. Shapes: B bars.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -53,6 +54,11 @@ class RawBars:
         """The same bars in another order, or some of them."""
         frame = self.frame.iloc[order].reset_index(drop=True)
         return replace(self, frame=frame, row_numbers=self.row_numbers[order])
+
+
+def as_read(frame: pd.DataFrame, notes: Sequence[str] = ()) -> RawBars:
+    """Bars that stand in no file: rows are counted from 0."""
+    return RawBars(frame, np.arange(len(frame)), was_newest_first=False, notes=list(notes))
 
 
 def read_bars(config: BarsConfig, root: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 from typing_extensions import override
 
 from rl_core.base.units import known_timezone, length_ns
@@ -105,6 +105,11 @@ class SourceConfig(BaseModel):
         """When the market is open; None is always."""
         return None
 
+    @property
+    def grows(self) -> bool:
+        """Do earlier bars stay when the source no longer holds them?"""
+        return False
+
     def name_in_file(self, column: str) -> str:
         """The file's own name of a contract column."""
         return self.columns.get(column, column)
@@ -148,6 +153,11 @@ BAR_CHECKS: dict[str, tuple[Literal["block", "warn"], str]] = {
         "Old bars that a source changed since the last snapshot: models before it saw others.",
     ),
     "universe_is_not_of_survivors": ("warn", "A universe chosen afterwards flatters results."),
+    "bars_are_current": (
+        "warn",
+        "Bars that have closed since the newest one that is there: nothing comes in. Look at the "
+        "source, or switch on the desk's update.",
+    ),
 }  # fmt: skip
 
 
@@ -174,6 +184,9 @@ class QualityConfig(BaseModel):
     )
     bad_print_moves: float = Field(
         default=40.0, gt=1, description="usual moves by which a price jumps away and is back"
+    )
+    max_bars_late: int = Field(
+        default=2, ge=1, description="bars that may have closed since the newest one"
     )
     severity: dict[str, Literal["block", "warn"]] = Field(
         default_factory=dict, description="check of the bars -> what its failure does"
@@ -294,8 +307,50 @@ OPTIONAL_COLUMNS = ("contract",)
 SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
 
 
+class DownloadConfig(BaseModel):
+    """Where bars are downloaded from. Each update takes those since the newest that is there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: Literal["ccxt", "yfinance"] = Field(description="library that knows the source")
+    exchange: str | None = Field(
+        default=None, pattern=r"^[a-z0-9]+$", description="of ccxt, such as kraken"
+    )
+    market: str | None = Field(
+        default=None,
+        max_length=64,
+        description="name of the instrument there, such as BTC/USD; the symbol when left out",
+    )
+    since: date = Field(description="day of the first bar to ask for, UTC")
+    overlap_bars: int = Field(
+        default=5, ge=1, le=500,
+        description="newest bars that are asked for again, so that a correction is seen",
+    )  # fmt: skip
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="given to ccxt's exchange as they are, such as {hostname: …}; no secrets",
+    )
+
+    @model_validator(mode="after")
+    def _ccxt_needs_an_exchange(self) -> Self:
+        if (self.exchange is None) == (self.provider == "ccxt"):
+            raise ValueError("download.exchange must be set for ccxt, and for nothing else")
+        return self
+
+
 class BarsConfig(SourceConfig):
     """The bars of one instrument. A symbol column, if there is one, must hold its symbol alone."""
+
+    download: DownloadConfig | None = Field(
+        default=None, description="bars from an exchange or a vendor instead of a file"
+    )
+    keep_history: bool = Field(
+        default=False,
+        description="keep bars that the source no longer holds; always so with a download",
+    )
+    revisions: Literal["accept", "refuse"] = Field(
+        default="accept", description="what an update does where the source changed old bars"
+    )
 
     simulated: FuturesSimulation | None = Field(
         default=None, description="bars of a simulated future instead of a file"
@@ -336,7 +391,10 @@ class BarsConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        sources = {"path": self.path, "simulated": self.simulated, "random_walk": self.random_walk}
+        sources = {
+            "path": self.path, "download": self.download,
+            "simulated": self.simulated, "random_walk": self.random_walk,
+        }  # fmt: skip
         given = [name for name, source in sources.items() if source is not None]
         if len(given) != 1:
             raise ValueError(
@@ -356,7 +414,12 @@ class BarsConfig(SourceConfig):
     @property
     def is_simulated(self) -> bool:
         """Are these prices that nobody ever paid?"""
-        return self.path is None
+        return self.simulated is not None or self.random_walk is not None
+
+    @property
+    @override
+    def grows(self) -> bool:
+        return self.download is not None or self.keep_history
 
     @property
     @override

@@ -3,8 +3,6 @@
 import pandas as pd
 
 from rl_core.base.checks import Check, CheckSpec
-from rl_core.base.errors import validated
-from rl_core.base.files import write_json
 from rl_core.base.paths import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
@@ -12,12 +10,13 @@ from rl_core.market.quality import QualityReport
 from rl_core.market.revisions import compare_snapshots
 from rl_core.market.settings import BAR_CHECKS, QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.latest_bars import LATEST, TABLE, judge_currency, quality_of, update_bars
 from rl_core.steps.sections import LIMITS
-from rl_core.steps.source import read_source
 from rl_core.steps.step import Facts, Step
+from rl_core.store.parts import link
 
 HISTORY_CHECK = "history_is_unchanged"  # compares snapshots; the others look at one
-TABLE, SENTIMENT, QUALITY = "bars.parquet", "sentiment.parquet", "quality.json"
+SENTIMENT = "sentiment.parquet"
 
 
 class BarsFacts(Facts):
@@ -56,25 +55,25 @@ class BarsFacts(Facts):
 
 
 def build(task: Task) -> BarsFacts:
-    """Read and check the bars, and the sentiment that was published beside them.
+    """Take the newest bars of the source, and the sentiment that was published beside them.
 
     Raises:
         TollgateError: they break the contract; nothing is written.
     """
     desk = task.context.desk
-    source = read_source(desk)
-    bars, report = source.checked(), source.report
+    latest = update_bars(task.context).latest
     sentiment = read_sentiment(desk.sentiment, PROJECT_ROOT)
-    bars.to_parquet(task.directory / TABLE, index=False)
+    latest.artifact.folder.verify()  # what is linked is sealed again as it lies there
+    for name in latest.seal.files:
+        link(latest.path / name, task.directory / name)
     if sentiment is not None:
         sentiment.to_parquet(task.directory / SENTIMENT, index=False)
-    write_json(task.directory / QUALITY, report.model_dump())
-    counts = quality_counts(report)
+    counts = quality_counts(quality_of(latest))
     del counts["named"]
     return BarsFacts.model_validate(
         counts
         | {
-            "rows": bars["timestamp"].nunique(),
+            "rows": latest.facts.rows,
             "symbol": desk.bars.symbol,
             "is_simulated": desk.bars.is_simulated,
             "sentiment_rows": 0 if sentiment is None else len(sentiment),
@@ -99,11 +98,6 @@ ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
     "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
     "prices_are_adjusted": ("split_rows", "that fall or rise as if by a split"),
 }
-
-
-def quality_of(bars: Opened[BarsFacts]) -> QualityReport:
-    """The quality report that was sealed with the bars."""
-    return validated(QualityReport, bars.read_json(QUALITY), f"{QUALITY} of bars")
 
 
 def judge(context: DeskContext, bars: Opened[BarsFacts]) -> list[Check]:
@@ -223,6 +217,8 @@ quality report.""",
         ),
     ),
     judge=judge,
+    judge_now=lambda context, bars: judge_currency(BARS, context, bars.facts.end),
+    follows=(LATEST,),
     judged_by=("quality",),
     table=TABLE,
     technologies=("parquet", "pandas"),

@@ -13,6 +13,7 @@ from rl_core.steps.backtest_history import HISTORY
 from rl_core.steps.bars import BARS
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.deployed_model.step import DEPLOYED
+from rl_core.steps.latest_bars import LATEST
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.prediction_validation.step import GATE
@@ -21,7 +22,7 @@ from rl_core.steps.step import Step
 from rl_core.steps.walk_forward.step import WALK_FORWARD
 
 STEPS: tuple[Step[Any], ...] = (
-    BARS, HISTORY, OFFLINE_DATASET, REGIMES, CLONE, PPO, GATE, DEPLOYED, WALK_FORWARD,
+    BARS, HISTORY, OFFLINE_DATASET, REGIMES, CLONE, PPO, GATE, DEPLOYED, LATEST, WALK_FORWARD,
 )  # fmt: skip
 BY_NAME: Mapping[str, Step[Any]] = {step.name: step for step in STEPS}
 

@@ -65,7 +65,7 @@ class Opened(Generic[F_co]):
         return self.artifact.read_json(name)
 
     def read_frame(self, name: str) -> pd.DataFrame:
-        """The table of a Parquet file, hashed as read."""
+        """The table of a Parquet file, or of all that a pattern names; hashed as read."""
         return self.artifact.read_frame(name)
 
 

@@ -11,8 +11,8 @@ from rl_core.offline.validation import DATASET_CHECKS, MarketSource, validate_da
 from rl_core.steps.backtest_history import HISTORY
 from rl_core.steps.backtest_history import TABLE as HISTORY_TABLE
 from rl_core.steps.bars import BARS
-from rl_core.steps.bars import TABLE as BARS_TABLE
 from rl_core.steps.context import DeskContext, Opened, Task
+from rl_core.steps.latest_bars import TABLE as BARS_TABLE
 from rl_core.steps.reading import (
     DATASET,
     THRESHOLDS,

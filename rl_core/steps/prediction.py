@@ -9,13 +9,10 @@ import pandas as pd
 from rl_core.base.errors import TollgateError
 from rl_core.base.paths import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
-from rl_core.market.sessions import bars_since
 from rl_core.serving.loaded import LoadedModel
 from rl_core.steps.context import DeskContext
-from rl_core.steps.source import read_source
+from rl_core.steps.latest_bars import currency, newest_source
 from rl_core.store.models import Stage
-
-MOST_BARS_LATE = 2  # that may have closed since the newest one, before an answer warns
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +42,15 @@ def predict_latest(
                 f"{then} and the desk now has {now}"
             )
     moment = pd.Timestamp.now(tz="UTC")
-    source = read_source(context.desk).checked()
+    source = newest_source(context).checked()
     sentiment = read_sentiment(context.desk.sentiment, PROJECT_ROOT)
     market = model.prepare(closed_bars(source, bars_config.interval_ns, moment), sentiment)
     opened = market.bars["timestamp"].iloc[-1]
     closed = opened + pd.Timedelta(bars_config.interval_ns, "ns")
-    late = bars_since(bars_config.hours, opened.value, moment.value, bars_config.interval_ns)
-    warnings: list[str] = []
-    if late > MOST_BARS_LATE:
-        said = (
-            f"the newest bar is {late:,} bars old ({opened:%Y-%m-%d %H:%M} UTC): the market has "
-            "moved since, and this answer is of then"
-        )
-        log.warning("predict: %s", said)
-        warnings.append(said)
+    is_current, late, _ = currency(context, str(opened))
+    warnings = [] if is_current else [f"this answer is of then: {late}"]
+    for each in warnings:
+        log.warning("predict: %s", each)
     return {
         "desk": context.desk.name,
         "symbol": bars_config.symbol,

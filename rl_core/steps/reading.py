@@ -7,8 +7,9 @@ import pandas as pd
 from rl_core.base.errors import validated
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.regimes import RegimeThresholds
-from rl_core.steps.bars import SENTIMENT, TABLE, BarsFacts
+from rl_core.steps.bars import SENTIMENT, BarsFacts
 from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.latest_bars import TABLE
 
 THRESHOLDS, DATASET = "thresholds.json", "dataset.parquet"
 

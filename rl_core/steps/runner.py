@@ -29,7 +29,7 @@ def build(
     if step.kept_in == "models":
         raise TypeError(f"{step.name} is not built into the lake")
     require_inputs_sound(context, step)
-    with context.artifacts.draft(step.name) as draft:
+    with context.artifacts.draft(step.name, wait=step.moves) as draft:
         inputs = context.inputs_of(step)
         task = Task(context, step, inputs, draft.directory, how, draft.timings)
         facts = step.build(task)
@@ -109,7 +109,7 @@ def verdicts(context: DeskContext, step: Step[Any], *, fresh: bool = False) -> l
     """What the checks of a step's current artefact find; sealed beside it, computed once.
 
     Verdicts are computed again when the artefact, the settings that they depend on, or the code is
-    another one.
+    another one; those that depend on the time of asking always are.
 
     Args:
         context: the desk.
@@ -120,6 +120,12 @@ def verdicts(context: DeskContext, step: Step[Any], *, fresh: bool = False) -> l
         return step.judge(context, None)
     opened = context.open_artifact(step)
     opened.artifact.folder.verify()
+    return [*_sealed_verdicts(context, step, opened, fresh), *step.judge_now(context, opened)]
+
+
+def _sealed_verdicts(
+    context: DeskContext, step: Step[Any], opened: Opened[Any], fresh: bool
+) -> list[Check]:
     path = context.artifacts.verdicts_path(opened.artifact)
     basis = sha256_json(
         {

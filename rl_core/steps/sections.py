@@ -7,7 +7,7 @@ MARKET = (
 # limits in those sections by which checks judge, and which change nothing that is built
 LIMITS = (
     "quality.max_missing_share", "quality.min_mean_health", "quality.max_stale_share",
-    "quality.severity",
+    "quality.max_bars_late", "quality.severity", "bars.revisions",
 )  # fmt: skip
 # the account that trades, and its rules
 ACCOUNT = ("account", "brackets", "rules")

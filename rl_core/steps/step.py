@@ -37,10 +37,14 @@ class Step(Generic[F_co]):
     facts: type[F_co]
     build: Callable[[Task], F_co]  # fills the task's directory
     needs: Sequence[Step[Any]] = ()  # inputs, Dagster's dependencies, lineage
+    follows: Sequence[Step[Any]] = ()  # what it brings up to date itself when it is built
+    moves: bool = False  # by itself, beside the chain: who comes second waits
     reads: Sequence[str] = ()  # sections of the desk that make it stale; nothing else does
     ignores: Sequence[str] = ()  # dotted settings in those sections that do not
     checks: Sequence[CheckSpec] = ()
     judge: Callable[[DeskContext, Any], list[Check]] = lambda _context, _opened: []
+    judge_now: Callable[[DeskContext, Any], list[Check]] = lambda _context, _opened: []
+    # ^ what depends on the time of asking too, and is not sealed
     judged_by: Sequence[str] = ()  # sections that the verdicts depend on besides the artefact
     before_use: Callable[[DeskContext, Any], None] = lambda _context, _opened: None
     runs: Literal["here", "child"] = "here"  # in the run's own process, or as a command of its own

@@ -10,6 +10,7 @@ each input, which covers the input's files, settings, code and figures, so that 
 be changed unnoticed.
 """
 
+import fnmatch
 import io
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -106,10 +107,27 @@ class SealedArtifact:
         return self.folder.read_json(name)
 
     def read_frame(self, name: str) -> "pd.DataFrame":
-        """The table of a Parquet file, hashed as read."""
-        import pandas as pd
+        """The table of a Parquet file, or of all that a pattern names, in order; hashed as read.
 
-        return pd.read_parquet(io.BytesIO(self.read(name)))
+        Raises:
+            TollgateError: a file was changed, or none is of that name.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        tables = [pq.read_table(io.BytesIO(self.read(part))) for part in self.parts(name)]
+        return pa.concat_tables(tables).to_pandas()
+
+    def parts(self, pattern: str) -> list[str]:
+        """Names of the files that a pattern names, in order.
+
+        Raises:
+            TollgateError: there is none.
+        """
+        found = sorted(fnmatch.filter(self.folder.files, pattern))
+        if not found:
+            raise TollgateError(f"{self.path} must hold {pattern}, was sealed without")
+        return found
 
     def has(self, name: str) -> bool:
         """True if a file of that name was sealed."""
@@ -177,16 +195,19 @@ class ArtifactStore:
         return SealedArtifact(found, wanted, folder)
 
     @contextmanager
-    def draft(self, step: str) -> Generator[Draft]:
+    def draft(self, step: str, *, wait: bool = False) -> Generator[Draft]:
         """Make an artefact in the block, one process at a time; `keep` seals it.
+
+        Args:
+            step: whose artefact.
+            wait: for another process that is building this step.
 
         Raises:
             TollgateError: another process is building this step.
         """
         folder = self.directory / step
-        with exclusive_lock(
-            self.directory / f".{step}.lock", f"building {step} of desk {self.desk}"
-        ):
+        lock = self.directory / f".{step}.lock"
+        with exclusive_lock(lock, f"building {step} of desk {self.desk}", wait=wait):
             remove_leftovers(folder)
             with draft_folder(folder) as directory:
                 yield Draft(directory, {}, {}, {}, {}, {})
@@ -200,7 +221,7 @@ class ArtifactStore:
             schema_number=SCHEMA,
             desk=self.desk,
             name=step,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
             files=hash_files(draft.directory),
             inputs=dict(draft.inputs),
             settings=draft.settings,

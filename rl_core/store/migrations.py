@@ -70,9 +70,24 @@ def _sources_of_schema_3(settings: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+# and with schema 4, as bars came in until then
+_SERIES_OF_3 = {"download": None, "keep_history": False, "revisions": "accept"}
+
+
+def _sources_of_schema_4(settings: dict[str, Any]) -> dict[str, Any]:
+    """Add what a source of bars can say since schema 4."""
+    found = dict(settings)
+    if "bars" in settings and "layout" not in settings["bars"]:
+        found["bars"] = {**_SERIES_OF_3, **settings["bars"]}
+    if "quality" in settings:
+        found["quality"] = {"max_bars_late": 2, **settings["quality"]}
+    return found
+
+
 MIGRATIONS: Mapping[int, Migration] = {
     1: Migration(manifest=_serving_beside_config),
     2: Migration(settings=_sources_of_schema_3),
+    3: Migration(settings=_sources_of_schema_4),
 }
 SCHEMA = max(MIGRATIONS) + 1
 

@@ -27,7 +27,20 @@ def test_a_desk_is_eight_described_assets_in_one_chain(desk: str) -> None:
         assert node.owners
     key = dg.AssetKey([desk, "deployed_model"])
     ancestors = {key.path[-1] for key in graph.get_ancestor_asset_keys(key)}
-    assert ancestors == set(CHAIN) - {"deployed_model"}
+    assert ancestors == {*CHAIN, "latest_bars"} - {"deployed_model"}
+
+
+@pytest.mark.parametrize("desk", DESKS)
+def test_new_bars_come_in_beside_the_chain_when_they_are_switched_on(desk: str) -> None:
+    key = dg.AssetKey([desk, "latest_bars"])
+    graph = defs.resolve_asset_graph()
+    assert graph.get(key).group_name == f"{desk}_latest_bars"
+    assert graph.get(key).child_keys == {dg.AssetKey([desk, "bars"])}
+    assert (graph.get(key).freshness_policy is None) == (desk == "index_futures")
+    assert key not in defs.resolve_job_def(f"retrain_{desk}").asset_layer.executable_asset_keys
+    schedule = defs.resolve_schedule_def(f"latest_bars_{desk}_schedule")
+    assert schedule.cron_schedule == "2 * * * *"
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
 
 
 @pytest.mark.parametrize("desk", DESKS)

@@ -19,8 +19,9 @@ from rl_core.learning.cloning.clone import Demonstrations
 from rl_core.learning.models.policy_file import WEIGHTS, Policy, load_policy
 from rl_core.learning.policy_walk import PolicyDecisions
 from rl_core.offline.dataset import dataset_arrays
-from rl_core.steps.bars import BARS, caveats, quality_of
+from rl_core.steps.bars import BARS, caveats
 from rl_core.steps.context import DeskContext, Opened
+from rl_core.steps.latest_bars import quality_of
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.reading import read_dataset, read_market

@@ -19,9 +19,10 @@ from rl_core.base.code import code_fingerprint
 from rl_core.base.files import sha256_json
 from rl_core.base.settings import slice_settings
 from rl_core.features.prepare import PreparedMarket
-from rl_core.steps.bars import BARS, QUALITY, SENTIMENT, TABLE, BarsFacts
+from rl_core.steps.bars import BARS, SENTIMENT, BarsFacts
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.context import DeskContext, Task
+from rl_core.steps.latest_bars import QUALITY, write_bars
 from rl_core.steps.options import BuildOptions
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.reading import read_bars, read_sentiment
@@ -118,7 +119,7 @@ def write_fold_bars(walk: Task, last: pd.Timestamp, bars: Task) -> BarsFacts:
     source = walk.input(BARS)
     rows = read_bars(source)
     rows = rows[rows["timestamp"] <= last]
-    rows.to_parquet(bars.directory / TABLE, index=False)
+    write_bars(rows, bars, source)
     (bars.directory / QUALITY).write_bytes(source.read(QUALITY))
     sentiment = read_sentiment(source)
     if sentiment is not None:

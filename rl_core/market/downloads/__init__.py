@@ -1,0 +1,1 @@
+"""Bars from exchanges and vendors, page by page."""
