@@ -173,5 +173,5 @@ def test_clean_shows_first_and_removes_only_when_told(tmp_path: Path) -> None:
     assert "nothing was removed: add --delete to do it" in shown.stdout
     assert len(list(lake.glob("*/seal.json"))) == 3
     done = run(tmp_path, "clean", "--desk", "mine", "--keep", "1", "--delete")
-    assert "removed 4" in done.stdout  # two artefacts, and the verdicts beside them
+    assert "removed 6" in done.stdout  # two of bars with their verdicts, two of latest_bars
     assert len(list(lake.glob("*/seal.json"))) == 1

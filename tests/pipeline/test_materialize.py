@@ -134,7 +134,7 @@ def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
     result = factory.materialize("group:mine")
     assert result.returncode == 1
     assert "known_targets_are_within_100_percent" in result.stdout + result.stderr
-    assert set(factory.built()) == {"bars", "backtest_history", "offline_dataset"}
+    assert set(factory.built()) == {"latest_bars", "bars", "backtest_history", "offline_dataset"}
 
 
 def test_a_futures_group_runs_from_simulated_bars_to_a_served_model(tmp_path: Path) -> None:

@@ -130,7 +130,9 @@ def test_a_split_that_was_not_adjusted_for_stops_the_chain(tmp_path: Path) -> No
     work = DeskContext.open(portfolio_desk(written(tmp_path, panel_of(close))), tmp_path)
     build(work, BARS)
     failed = {check.name: check.detail for check in verdicts(work, BARS) if not check.passed}
-    assert set(failed) == {"prices_are_adjusted", "universe_is_not_of_survivors"}
+    assert set(failed) == {
+        "prices_are_adjusted", "universe_is_not_of_survivors", "bars_are_current"
+    }  # fmt: skip
     assert "row 100 (S002 2000-05-25 -6" in failed["prices_are_adjusted"]
     assert "in bars.known_moves" in failed["prices_are_adjusted"]
     with pytest.raises(TollgateError, match="must pass prices_are_adjusted, was refused"):
