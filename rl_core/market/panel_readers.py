@@ -18,7 +18,7 @@ from rl_core.market.panel import FEWEST_STOCKS, FIRST_DAY_NS, MOST_STOCKS, Panel
 from rl_core.market.sessions import session_days
 from rl_core.market.settings import MEASURES, OPTIONAL_MEASURES, PanelConfig
 from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
-from rl_core.market.sources.table import Rows, read_table
+from rl_core.market.sources.table import Rows, read_source_table
 
 
 def read_panel(config: PanelConfig, root: Path) -> RawPanel:
@@ -27,10 +27,7 @@ def read_panel(config: PanelConfig, root: Path) -> RawPanel:
     Raises:
         TollgateError: the file cannot be read, or it breaks the contract; says where.
     """
-    if config.path is None:
-        raise TypeError("a panel must have a path: its config makes sure")
-    path = root / config.path
-    read = read_table(config, path)
+    read, path = read_source_table(config, root)
     table, rows = read.frame, read.rows
     if table.empty:
         raise TollgateError(f"bars must have at least one row, was none in {path}")

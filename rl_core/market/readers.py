@@ -34,7 +34,7 @@ from rl_core.market.settings import (
 from rl_core.market.sources.advice import AdvisedError
 from rl_core.market.sources.cells import parse_names, parse_numbers, parse_timestamps
 from rl_core.market.sources.columns import understood
-from rl_core.market.sources.table import Rows, Table, read_table
+from rl_core.market.sources.table import Rows, Table, read_source_table
 
 ROUNDING_ULPS = 8  # by which a high may miss the close, and be meant to reach it
 OPEN_CANDLE_VOLUME = 0.01  # of the median of the last bars: less, at one price, is a bar begun
@@ -117,10 +117,8 @@ def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = Non
     Raises:
         TollgateError: no such file or column, or a cell that is not a number or a time.
     """
-    if config.path is None:
-        raise TypeError("bars of a simulated market are not read from a file")
-    path = root / config.path
-    table = understood(read_table(config, path), config)
+    read, path = read_source_table(config, root)
+    table = understood(read, config)
     notes = list(table.notes)
     named = _select_columns(table, config, path)
     rows = table.rows

@@ -1,6 +1,7 @@
 """Where a desk's prices come from: a file, and what its columns are called there."""
 
 import datetime as dt
+import re
 from datetime import date
 from enum import IntEnum
 from pathlib import Path
@@ -49,6 +50,13 @@ class SourceConfig(BaseModel):
         default=None,
         description="a file, a folder or a pattern of files; relative to the project's root",
     )
+    url: str | None = Field(
+        default=None, max_length=2000,
+        description="instead of a path: a file, folder or pattern that fsspec reads (s3://…, "
+        "https://…), or with a query a database as SQLAlchemy names it; ${NAME} is taken from the "
+        "environment when it is read, and never stored",
+    )  # fmt: skip
+    query: str | None = Field(default=None, description="SELECT of the rows, in a database")
     format: Literal["csv", "parquet", "feather", "duckdb"] | None = Field(
         default=None, description="by the file's ending when left out"
     )
@@ -88,6 +96,25 @@ class SourceConfig(BaseModel):
         if self.interval_ns <= 0:
             raise ValueError(f"interval must be positive, was {self.interval}")
         known_timezone(self.timezone)
+        return self
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_password(cls, url: str | None) -> str | None:
+        """Settings are sealed, shown and kept for years: no place for a secret."""
+        if url is not None:
+            named = re.search(r"://[^/@:]*:([^@/]*)@", url)
+            if named and not re.fullmatch(r"\$\{\w+\}", named[1]):
+                raise ValueError(
+                    "url must hold no password: write ${DB_PASSWORD} there, and set DB_PASSWORD in "
+                    "the environment"
+                )
+        return url
+
+    @model_validator(mode="after")
+    def _a_query_is_of_a_database(self) -> Self:
+        if self.query is not None and self.url is None:
+            raise ValueError("query must have a url of a database, was without")
         return self
 
     @property
@@ -392,7 +419,7 @@ class BarsConfig(SourceConfig):
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
         sources = {
-            "path": self.path, "download": self.download,
+            "path": self.path, "url": self.url, "download": self.download,
             "simulated": self.simulated, "random_walk": self.random_walk,
         }  # fmt: skip
         given = [name for name, source in sources.items() if source is not None]
@@ -464,8 +491,8 @@ class PanelConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _is_a_daily_file(self) -> Self:
-        if self.path is None:
-            raise ValueError("bars of a portfolio desk must have a path, was without")
+        if (self.path is None) == (self.url is None):
+            raise ValueError("bars of a portfolio desk must have one of path and url")
         if self.interval_ns != length_ns("1d"):
             raise ValueError(f"interval of a panel must be 1d, was {self.interval}")
         names = ["timestamp", "symbol", *MEASURES]

@@ -71,14 +71,17 @@ def _sources_of_schema_3(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 # and with schema 4, as bars came in until then
+_SOURCE_OF_3 = {"url": None, "query": None}
 _SERIES_OF_3 = {"download": None, "keep_history": False, "revisions": "accept"}
 
 
 def _sources_of_schema_4(settings: dict[str, Any]) -> dict[str, Any]:
     """Add what a source of bars can say since schema 4."""
     found = dict(settings)
-    if "bars" in settings and "layout" not in settings["bars"]:
-        found["bars"] = {**_SERIES_OF_3, **settings["bars"]}
+    if "bars" in settings:
+        is_panel = "layout" in settings["bars"]
+        added = _SOURCE_OF_3 if is_panel else {**_SOURCE_OF_3, **_SERIES_OF_3}
+        found["bars"] = {**added, **settings["bars"]}
     if "quality" in settings:
         found["quality"] = {"max_bars_late": 2, **settings["quality"]}
     return found

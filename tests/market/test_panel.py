@@ -132,7 +132,7 @@ def test_a_broken_panel_is_one_clear_error(tmp_path: Path, text: str, message: s
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"path": None}, "must have a path"),
+        ({"path": None}, "must have one of path and url"),
         ({"interval": "1h"}, "interval of a panel must be 1d"),
         ({"columns": {"closing": "x"}}, "columns must map from"),
     ],

@@ -15,9 +15,11 @@ from rl_core.steps.backtest_history import HISTORY
 from rl_core.steps.bars import BARS
 from rl_core.steps.context import DeskContext
 from rl_core.steps.latest_bars import LATEST, TABLE, Update, newest_source, update_bars
+from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.reading import read_bars
-from rl_core.steps.runner import build, require_inputs_sound, verdicts
+from rl_core.steps.runner import build, require_inputs_sound, run_chain, verdicts
 from rl_core.store.retention import clean
+from tests.chain import OPTIONS
 from tests.conftest import small_desk
 from tests.crash import KILLED, run_stopped
 
@@ -191,3 +193,31 @@ def test_an_update_that_is_stopped_at_any_write_loses_nothing(
         if code == 0:
             break
     assert stopped > 5
+
+
+@pytest.mark.slow
+def test_a_desk_fed_week_by_week_and_retrained_ends_as_one_built_at_once(tmp_path: Path) -> None:
+    """Every link of the last retrain, to the byte; models before it are still what they were."""
+    bars = simulate_bars(3000, seed=7, signal_r2=0.05)
+    weekly = Feed(tmp_path / "weekly", keep_history=True)
+    weeks = range(3000 - 3 * 168, 3001, 168)
+    kept: dict[str, str] = {}
+    for end in weeks:
+        recent = bars.iloc[max(end - 400, 0) : end] if kept else bars.iloc[:end]
+        weekly.write(recent.reset_index(drop=True))  # a source that forgets
+        run_chain(weekly.context, PPO, OPTIONS)
+        kept[weekly.context.open_artifact(BARS).identity] = str(bars["timestamp"].iloc[end - 1])
+    once = Feed(tmp_path / "once", keep_history=True)
+    once.write(bars)
+    run_chain(once.context, PPO, OPTIONS)
+    for step in (*PPO.ancestors, PPO):
+        grown, whole = (c.open_artifact(step) for c in (weekly.context, once.context))
+        assert set(grown.seal.files) == set(whole.seal.files)
+        for name, digest in grown.seal.files.items():
+            if name.endswith((".parquet", ".safetensors", ".npz")):
+                assert digest == whole.seal.files[name], f"{name} of {step.name}"
+    assert len(kept) == len(weeks)
+    for identity, end in kept.items():
+        bars_of_then = weekly.context.open_artifact(BARS, identity)
+        bars_of_then.artifact.folder.verify()
+        assert bars_of_then.facts.end == end

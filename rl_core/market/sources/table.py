@@ -20,6 +20,7 @@ from pyarrow import feather
 from rl_core.base.errors import TollgateError
 from rl_core.market.settings import SourceConfig
 from rl_core.market.sources.database import read_duckdb
+from rl_core.market.sources.remote import fetched, name_of, read_query
 from rl_core.market.sources.text import read_text
 
 Rows = NDArray[np.int64]
@@ -51,6 +52,27 @@ class Table:
     frame: pd.DataFrame  # (R, columns)
     rows: Rows  # (R,) line of a text file, else counted from 0
     notes: list[str] = field(default_factory=list)  # how it was understood, where it was guessed
+
+
+def read_source_table(config: SourceConfig, root: Path) -> tuple[Table, Path]:
+    """The table of a desk's source, wherever it lies, and what messages call it.
+
+    Args:
+        config: the source.
+        root: what a relative path starts from.
+
+    Raises:
+        TollgateError: it cannot be reached or read.
+    """
+    if config.path is not None:
+        return read_table(config, root / config.path), root / config.path
+    if config.url is None:
+        raise TypeError("a source without path and url is no table")
+    name = Path(name_of(config.url))
+    if config.query is not None:
+        return _counted(read_query(config.url, config.query)), name
+    with fetched(config.url, LARGEST_FILE) as path:
+        return read_table(config, path), name
 
 
 def read_table(config: SourceConfig, path: Path) -> Table:
