@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -12,8 +12,10 @@ from rich.table import Table
 from rl_core.base.figures import percent
 from rl_core.judging.reports.verdict import verdict
 from rl_core.steps.context import DeskContext, Opened
-from rl_core.steps.latest_bars import Update
 from rl_core.store.models import Version
+
+if TYPE_CHECKING:
+    from rl_core.steps.latest_bars import Update
 
 PIPED_WIDTH = 120  # of a file or a log, which has no width of its own
 console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -95,7 +97,7 @@ def understood(notes: Sequence[str]) -> None:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
 
 
-def update_record(found: Update) -> dict[str, Any]:
+def update_record(found: "Update") -> dict[str, Any]:
     """What an update brought, as a record."""
     facts, revisions = found.latest.facts, found.revisions
     changed = [] if revisions is None else revisions.changed.to_dict("records")
