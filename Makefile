@@ -37,6 +37,7 @@ gate-trial: install
 
 bench: install
 	$(VENV)/pip install --quiet --requirement benchmarks/requirements.lock
+	python -m benchmarks.bars
 	python -m benchmarks.backtest
 	python -m benchmarks.portfolio
 	python -m benchmarks.gate

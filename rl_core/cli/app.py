@@ -92,6 +92,23 @@ def desks(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def new_desk(
+    name: Annotated[str, typer.Argument(help="Name of the new desk: a-z, 0-9 and _.")],
+    like: Annotated[str, typer.Option(help="Desk to begin from; `tollgate desks` lists them.")],
+) -> None:
+    """Write a new desk as a copy of another one, into the folder that TOLLGATE_DESKS names.
+
+    `tollgate data add` makes a desk of your own file instead. Example:
+    `TOLLGATE_DESKS=desks tollgate new-desk my_futures --like index_futures`
+    """
+    from rl_core.desk.new import desk_like, place_of, write_desk
+
+    path = place_of(name)
+    write_desk(name, desk_like(name, like), path)
+    print(f"wrote {path}\nnext: edit it, then tollgate settings --desk {name}")
+
+
+@app.command()
 def settings(
     desk: Annotated[str | None, typer.Option("--desk", help="Name of the desk.")] = None,
     schema: Annotated[

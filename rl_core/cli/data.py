@@ -1,6 +1,5 @@
 """`tollgate data`: look at a file of bars, and make a desk of it."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,26 +63,13 @@ def add(
     Prints what the file is understood as; each setting stands in the YAML with its reason. Example:
     `TOLLGATE_DESKS=desks tollgate data add BTC-USD_1h.csv --desk my_btc`
     """
-    from rl_core.desk import desk_files, parse_desk
-    from rl_core.desk.new import desk_yaml
+    from rl_core.desk.new import desk_yaml, place_of, write_desk
 
-    folder = os.environ.get("TOLLGATE_DESKS")
-    if not folder:
-        raise TollgateError(
-            "TOLLGATE_DESKS must name the folder of your desks, was not set: "
-            "mkdir desks && export TOLLGATE_DESKS=desks"
-        )
-    if desk in desk_files():
-        raise TollgateError(f"--desk must be a new name, was {desk}: {desk_files()[desk][0]}")
+    path = place_of(desk)
     found, _, error = _inspected(file.resolve(), symbol, interval, timezone, table, as_json)
     if error is not None:
         raise typer.Exit(2)
-    text = desk_yaml(desk, found.settings, found.reasons)
-    path = Path(folder) / f"{desk}.yaml"
-    import yaml
-
-    parse_desk({"name": desk, **yaml.safe_load(text)}, str(path))  # before anything is written
-    path.write_text(text)
+    write_desk(desk, desk_yaml(desk, found.settings, found.reasons), path)
     if not as_json:
         print(f"wrote {path}\nnext: tollgate build bars --desk {desk}, or make demo DESK={desk}")
 

@@ -33,6 +33,18 @@ def desk_files() -> dict[str, list[Path]]:
     return {name: [each.path for each in found] for name, found in _scan().items()}
 
 
+def file_of(name: str) -> Path:
+    """The file that a desk stands in.
+
+    Raises:
+        TollgateError: there is no such desk.
+    """
+    files = desk_files()
+    if name not in files:
+        raise TollgateError(f"desk must be one of {', '.join(files)}, was {name}")
+    return files[name][0]
+
+
 def load_desk(name: str) -> DeskConfig:
     """Read and validate a desk by name.
 

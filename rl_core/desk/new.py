@@ -1,10 +1,17 @@
 """A new desk's YAML, written for people: the settings that differ from the defaults, and why."""
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from rl_core.base.errors import TollgateError
 from rl_core.base.units import NS_PER_DAY, NS_PER_HOUR, length_ns
+from rl_core.desk.files import desk_files, file_of
+from rl_core.desk.kinds import parse_desk
 from rl_core.offline.settings import whole_bar_horizons
 
 HEADER = """# A desk: one trading problem. What is not set here has its default;
@@ -57,3 +64,45 @@ def _horizons(interval: str) -> list[str]:
 def _scalar(value: Any) -> str:
     """A value as YAML reads it back: JSON is YAML."""
     return json.dumps(value)
+
+
+def desk_like(name: str, other: str) -> str:
+    """The YAML of another desk, with its comments, for a desk of a new name.
+
+    Raises:
+        TollgateError: no such desk, or one that a template makes.
+    """
+    path = file_of(other)
+    text = path.read_text()
+    if path.stem != other:
+        raise TollgateError(f"--like must be a desk with a file of its own, was of {path}")
+    named = [line for line in text.splitlines() if not line.startswith("name:")]
+    return HEADER.format(name=name) + f"# Began as a copy of {other}.\n" + "\n".join(named) + "\n"
+
+
+def place_of(name: str) -> Path:
+    """Where a new desk's file goes: into the folder that TOLLGATE_DESKS names.
+
+    Raises:
+        TollgateError: it names none, or there is a desk of that name.
+    """
+    folder = os.environ.get("TOLLGATE_DESKS")
+    if not folder:
+        raise TollgateError(
+            "TOLLGATE_DESKS must name the folder of your desks, was not set: "
+            "mkdir desks && export TOLLGATE_DESKS=desks"
+        )
+    files = desk_files()
+    if name in files:
+        raise TollgateError(f"--desk must be a new name, was {name}: {files[name][0]}")
+    return Path(folder) / f"{name}.yaml"
+
+
+def write_desk(name: str, text: str, path: Path) -> None:
+    """Write a new desk's file, once it is a desk.
+
+    Raises:
+        TollgateError: the settings are wrong; nothing is written.
+    """
+    parse_desk({"name": name, **yaml.safe_load(text)}, str(path))
+    path.write_text(text)
