@@ -23,17 +23,27 @@ _SPLIT_LOGS = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio 
 SPLIT_TOLERANCE = 0.04  # |log| around a split's ratio
 VOLUME_STEP = 3.0  # powers of ten by which no market's volume changes for good from bar to bar
 VOLUME_BARS = 200  # before and after
+MOST_AT_ONCE = 50_000  # bars whose surroundings are laid out in memory
 
 
-def usual_moves(bars: pd.DataFrame) -> Array:
-    """Robust sd of one-bar log returns around each bar, (B,); > 0."""
-    moves = np.abs(np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan))
-    rolling = pd.Series(moves).rolling(USUAL_BARS, center=True, min_periods=1)
-    usual = SD_OF_MEDIAN * rolling.median().to_numpy()
-    # where most bars do not move at all, a move of a tick or two is usual
+def usual_moves(moves: Array, at: NDArray[np.int64]) -> Array:
+    """Robust sd of one-bar log returns around some bars, (N,).
+
+    Args:
+        moves: (B,) absolute log returns; the first is unknown.
+        at: (N,) positions of the bars.
+    """
+    half = USUAL_BARS // 2
+    padded = np.pad(moves, half, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, USUAL_BARS)
+    return SD_OF_MEDIAN * np.nanmedian(around[at], axis=1)
+
+
+def smallest_usual_move(moves: Array) -> float:
+    """What is usual at least: where most bars do not move at all, a move of a tick or two; > 0."""
     moved = moves[moves > 0]
-    smallest = SD_OF_MEDIAN * float(np.median(moved)) if len(moved) else 0.0
-    return np.maximum(np.nan_to_num(usual), max(0.25 * smallest, 1e-9))
+    middle = SD_OF_MEDIAN * float(np.median(moved)) if len(moved) else 0.0
+    return max(0.25 * middle, 1e-9)
 
 
 def bad_prints(bars: pd.DataFrame, config: QualityConfig) -> Flags:
@@ -43,15 +53,24 @@ def bad_prints(bars: pd.DataFrame, config: QualityConfig) -> Flags:
     beyond open and close.
     """
     open_, high, low, close = (np.log(bars[name].to_numpy()) for name in PRICE_COLUMNS)
-    limit = config.bad_print_moves * usual_moves(bars)
     before = np.concatenate([close[:1], close[:-1]])
     after = np.concatenate([close[1:], close[-1:]])
-    jump, back = close - before, after - close
-    bad_close = (np.abs(jump) > limit) & (np.abs(jump + back) < REVERTED * np.abs(jump))
-    gap, inside = open_ - before, close - open_
-    bad_open = (np.abs(gap) > limit) & (np.abs(gap + inside) < REVERTED * np.abs(gap))
+    jump, back = np.abs(close - before), np.abs(after - before)
+    gap, inside = np.abs(open_ - before), np.abs(close - before)
+    # how far a price went that was taken back
+    bad_close = np.where(back < REVERTED * jump, jump, 0.0)
+    bad_open = np.where(inside < REVERTED * gap, gap, 0.0)
     wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low)
-    return bad_close | bad_open | (wick > limit)
+    went = np.maximum(np.maximum(bad_close, bad_open), wick)
+    moves = np.abs(np.diff(close, prepend=np.nan))
+    least = smallest_usual_move(moves)
+    # what is usual is looked up around the few bars that could be bad
+    suspects = np.flatnonzero(went > config.bad_print_moves * least)
+    found = np.zeros(len(bars), dtype=bool)
+    for few in np.array_split(suspects, len(suspects) // MOST_AT_ONCE + 1):
+        usual = np.maximum(np.nan_to_num(usual_moves(moves, few)), least)
+        found[few] = went[few] > config.bad_print_moves * usual
+    return found
 
 
 def split_suspects(bars: pd.DataFrame, known_days: NDArray[np.int64]) -> Flags:
@@ -86,7 +105,10 @@ def volume_unit_changes(bars: pd.DataFrame) -> Flags:
     window = min(VOLUME_BARS, len(traded) // 4)
     if window < 20:
         return found
-    level = pd.Series(np.log10(volume[traded])).rolling(window).median().to_numpy()
+    logs = np.log10(volume[traded])
+    if not _may_change_unit(logs, window):
+        return found
+    level = pd.Series(logs).rolling(window).median().to_numpy()
     after, before = level[window:], level[:-window]  # of the bars from here on, and up to here
     step = after[window - 1 :] - before[window - 1 :]
     place = np.arange(window, window + len(step))  # first bar of `after`
@@ -101,6 +123,18 @@ def volume_unit_changes(bars: pd.DataFrame) -> Flags:
     values, counts = np.unique(unit, return_counts=True)
     found[traded[unit != values[counts.argmax()]]] = True
     return found
+
+
+def _may_change_unit(logs: Array, window: int) -> bool:
+    """False if no change of unit can be among some volumes, by a look at every few windows.
+
+    A change lasts, so it shows from a little before and after too, and by nearly as much.
+    """
+    every = max(window // 8, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(logs, window)[::every]
+    level = np.median(windows, axis=1)
+    apart = level[8:] - level[:-8] if window >= 8 else level
+    return bool(np.abs(apart).max(initial=0.0) > VOLUME_STEP / 2)
 
 
 def off_grid(ns: NDArray[np.int64], interval_ns: int, timezone: str) -> Flags:

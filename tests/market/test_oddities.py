@@ -15,6 +15,7 @@ from rl_core.market.oddities import (
     bad_prints,
     off_grid,
     split_suspects,
+    smallest_usual_move,
     usual_moves,
     volume_unit_changes,
 )
@@ -64,8 +65,10 @@ def test_the_committed_real_hours_have_no_oddity_but_their_outages() -> None:
 def test_usual_moves_are_the_robust_deviation_and_never_zero() -> None:
     steps = np.tile([0.01, -0.01], 100)
     bars = make_bars((100 * np.exp(np.cumsum(steps))).tolist())
-    assert usual_moves(bars) == pytest.approx(np.full(200, 1.4826 * 0.01))
-    assert (usual_moves(make_bars([5.0] * 50)) > 0).all()
+    moves = np.abs(np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan))
+    assert usual_moves(moves, np.arange(200)) == pytest.approx(np.full(200, 1.4826 * 0.01))
+    assert smallest_usual_move(moves) == pytest.approx(0.25 * 1.4826 * 0.01)
+    assert smallest_usual_move(np.zeros(50)) == 1e-9
 
 
 @pytest.mark.parametrize("row", [1, 300, 598])
