@@ -59,6 +59,7 @@ WITHOUT = {
         "rl_core.learning.cloning",
     ),
     "rl_core.steps.chain": ("torch", "matplotlib", "statsmodels", "arch", "dagster_pipes"),
+    "rl_core.cli.show": ("pandas", "torch"),
     "pipeline.definitions": ("torch", "matplotlib"),
 }  # fmt: skip
 

@@ -341,7 +341,7 @@ class DownloadConfig(BaseModel):
 
     provider: Literal["ccxt", "yfinance"] = Field(description="library that knows the source")
     exchange: str | None = Field(
-        default=None, pattern=r"^[a-z0-9]+$", description="of ccxt, such as kraken"
+        default=None, pattern=r"^[a-z0-9]+$", description="of ccxt, such as bitstamp"
     )
     market: str | None = Field(
         default=None,

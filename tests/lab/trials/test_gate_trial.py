@@ -15,7 +15,7 @@ from rl_core.steps.walk_forward.step import WALK_FORWARD, read_report
 from tests.chain import OPTIONS
 
 SERIES = 500
-MARKETS = 8
+MARKETS = 6
 
 
 def test_the_example_is_a_market_of_the_trial() -> None:
