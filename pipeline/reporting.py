@@ -14,6 +14,8 @@ from rl_core.steps.latest_bars import LATEST, update_bars
 from rl_core.steps.offline_dataset import OFFLINE_DATASET, dataset_sample
 from rl_core.steps.step import Step
 
+DATA_VERSION_TAG = "dagster/data_version"
+
 
 def present(
     context: DeskContext,
@@ -70,7 +72,13 @@ def present_update(
 ) -> dg.MaterializeResult[Any] | None:
     """Bring new bars in, and show what came; None if nothing did, so that the asset grows stale."""
     found = update_bars(own)
-    if not found.is_new:
+    event = context.instance.get_latest_materialization_event(context.asset_key)
+    shown = event.asset_materialization if event else None
+    # bars that a command line or another link brought in are news to Dagster
+    is_known = (
+        shown is not None and (shown.tags or {}).get(DATA_VERSION_TAG) == found.latest.content
+    )
+    if is_known:
         context.log.info(f"nothing new: bars are what they were, up to {found.latest.facts.end}")
         return None
     said = "the first bars" if found.revisions is None else found.revisions.describe()

@@ -16,6 +16,7 @@ from rl_core.steps.runner import build, verdicts
 from rl_core.steps.step import Step
 
 STALE_AFTER = timedelta(days=8)  # a version is retrained every week
+UPDATED_WITHIN = timedelta(hours=3)  # bars are brought in by the hour
 LONGEST_CLOSURE = timedelta(days=4)  # a weekend with holidays
 
 
@@ -58,9 +59,8 @@ def freshness(desk: DeskConfig, step: Step[Any]) -> dg.FreshnessPolicy | None:
     if step is LATEST and not desk.bars.is_simulated:
         bars = desk.quality.max_bars_late + 1
         closed = timedelta(0) if desk.bars.hours is None else LONGEST_CLOSURE
-        return dg.FreshnessPolicy.time_window(
-            fail_window=closed + bars * timedelta(microseconds=desk.bars.interval_ns / 1000)
-        )
+        late = bars * timedelta(microseconds=desk.bars.interval_ns / 1000)
+        return dg.FreshnessPolicy.time_window(fail_window=closed + max(late, UPDATED_WITHIN))
     if step.kept_in == "models":
         return dg.FreshnessPolicy.time_window(fail_window=STALE_AFTER)
     return None

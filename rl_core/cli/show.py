@@ -110,6 +110,7 @@ def update_record(found: "Update") -> dict[str, Any]:
         "inserted": 0 if revisions is None else revisions.inserted,
         "removed": 0 if revisions is None else revisions.removed,
         "changed": changed,
+        "history": "the first bars" if revisions is None else revisions.describe(),
         "is_new": found.is_new,
         "content": found.latest.content,
         "path": str(found.latest.path),
@@ -118,14 +119,14 @@ def update_record(found: "Update") -> dict[str, Any]:
 
 def update(record: Mapping[str, Any]) -> None:
     """Print what an update brought, and the old bars that the source changed."""
-    settings({name: value for name, value in record.items() if name != "changed"})
+    hidden = {"changed", "history"}
+    settings({name: value for name, value in record.items() if name not in hidden})
     changed = record["changed"]
     if changed:
         rows(changed[:MOST_CHANGED])
         if len(changed) > MOST_CHANGED:
             console.print(f"and {len(changed) - MOST_CHANGED:,} more values: see --json")
-    if not record["is_new"]:
-        console.print("nothing new: the bars are what they were")
+    console.print(record["history"] if record["is_new"] else "nothing new: bars are what they were")
 
 
 def inspection(found: Mapping[str, Any]) -> None:

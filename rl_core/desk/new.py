@@ -1,5 +1,6 @@
 """A new desk's YAML, written for people: the settings that differ from the defaults, and why."""
 
+import glob
 import json
 import os
 from collections.abc import Mapping
@@ -76,7 +77,12 @@ def desk_like(name: str, other: str) -> str:
     text = path.read_text()
     if path.stem != other:
         raise TollgateError(f"--like must be a desk with a file of its own, was of {path}")
-    named = [line for line in text.splitlines() if not line.startswith("name:")]
+    header = HEADER.format(name=other).splitlines()
+    began = "# Began as a copy of "
+    named = [
+        line for line in text.splitlines()
+        if line not in header and not line.startswith(("name:", began))
+    ]  # fmt: skip
     return HEADER.format(name=name) + f"# Began as a copy of {other}.\n" + "\n".join(named) + "\n"
 
 
@@ -92,9 +98,9 @@ def place_of(name: str) -> Path:
             "TOLLGATE_DESKS must name the folder of your desks, was not set: "
             "mkdir desks && export TOLLGATE_DESKS=desks"
         )
-    files = desk_files()
-    if name in files:
-        raise TollgateError(f"--desk must be a new name, was {name}: {files[name][0]}")
+    taken = [*desk_files().get(name, []), *Path(folder).glob(f"{glob.escape(name)}.y*ml")]
+    if taken:
+        raise TollgateError(f"the name of a desk must be new, was {name}: {taken[0]}")
     return Path(folder) / f"{name}.yaml"
 
 
@@ -105,4 +111,5 @@ def write_desk(name: str, text: str, path: Path) -> None:
         TollgateError: the settings are wrong; nothing is written.
     """
     parse_desk({"name": name, **yaml.safe_load(text)}, str(path))
-    path.write_text(text)
+    with path.open("x") as file:  # whatever came to lie there since is left alone
+        file.write(text)

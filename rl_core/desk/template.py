@@ -65,6 +65,10 @@ def _filled(value: Any, words: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(each, words) for each in value]
     if isinstance(value, str):
+        if unknown := set(re.findall(r"(?<!\$)\{(\w+)\}", value)) - set(words):
+            raise TollgateError(
+                f"a template's words must be {', '.join(words)}, was {{{unknown.pop()}}}"
+            )
         for word, meaning in words.items():
             value = value.replace(f"{{{word}}}", meaning)
     return value

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from rl_core.market.bars import has_volume
+
 
 def joined(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """Every bar of either, in order of time; where both have one, the source's word of now.
@@ -13,6 +15,9 @@ def joined(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
         fresh: (B',) bars that the source has now, of the same instrument and columns.
     """
     gone = before[~before["timestamp"].isin(fresh["timestamp"])]
-    if gone.empty:
-        return fresh
+    if gone.empty or fresh.empty:
+        return fresh if gone.empty else before
+    if has_volume(gone) != has_volume(fresh):
+        # nothing was traded in one of the pieces, which is no market that reports nothing
+        gone, fresh = (part.fillna({"volume": 0.0}) for part in (gone, fresh))
     return pd.concat([gone, fresh]).sort_values("timestamp").reset_index(drop=True)

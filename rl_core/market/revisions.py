@@ -20,6 +20,8 @@ class Revisions:
     removed: int  # bars that are gone
     inserted: int  # bars that were not there
     appended: int  # bars after the earlier one's end
+    removed_from: str = ""  # time of the first that is gone, and below of the first inserted
+    inserted_from: str = ""
 
     @property
     def changed_bars(self) -> int:
@@ -47,9 +49,15 @@ class Revisions:
                 f"{self.changed_bars} bars changed ({', '.join(shown)}"
                 + (f" and {more} more values)" if more > 0 else ")")
             )
-        parts += [f"{self.removed} bars are gone"] if self.removed else []
-        parts += [f"{self.inserted} bars were inserted"] if self.inserted else []
+        gone = f"{self.removed} bars are gone, the first of {self.removed_from}"
+        more = f"{self.inserted} bars were inserted, the first at {self.inserted_from}"
+        parts += [gone] if self.removed else []
+        parts += [more] if self.inserted else []
         return ", ".join(parts) or f"history is what it was, {self.appended} bars were appended"
+
+
+def _first(bars: pd.DataFrame) -> str:
+    return "" if bars.empty else f"{bars['timestamp'].min():%Y-%m-%d %H:%M}"
 
 
 def compare_snapshots(before: pd.DataFrame, after: pd.DataFrame) -> Revisions:
@@ -75,10 +83,13 @@ def compare_snapshots(before: pd.DataFrame, after: pd.DataFrame) -> Revisions:
         found.append(
             shared.loc[differs, keys].assign(column=name, before=old[differs], after=new[differs])
         )
+    gone, came = (both[both["_merge"] == side] for side in ("left_only", "right_only"))
     changed = pd.concat(found, ignore_index=True).sort_values(keys, kind="stable")
     return Revisions(
         changed=changed.reset_index(drop=True),
-        removed=int((both["_merge"] == "left_only").sum()),
-        inserted=int((both["_merge"] == "right_only").sum()),
+        removed=len(gone),
+        inserted=len(came),
+        removed_from=_first(gone),
+        inserted_from=_first(came),
         appended=int(np.count_nonzero(after["timestamp"] > end)),
     )

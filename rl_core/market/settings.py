@@ -6,6 +6,7 @@ from datetime import date
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 from typing_extensions import override
@@ -39,6 +40,12 @@ class SessionConfig(BaseModel):
         if isinstance(settings, dict) and settings.get("calendar", "CMES") not in CME:
             return {"daily_break_minutes": 0, **settings}
         return settings
+
+
+# names of what must not stand in settings: they are sealed, shown and kept for years
+SECRET = re.compile(
+    r"passw|pwd|token|secret|signature|credential|api_?key|private_?key|^sig$|^key$", re.I
+)
 
 
 class SourceConfig(BaseModel):
@@ -103,8 +110,12 @@ class SourceConfig(BaseModel):
     def _holds_no_password(cls, url: str | None) -> str | None:
         """Settings are sealed, shown and kept for years: no place for a secret."""
         if url is not None:
-            named = re.search(r"://[^/@:]*:([^@/]*)@", url)
-            if named and not re.fullmatch(r"\$\{\w+\}", named[1]):
+            user = re.match(r"[^:]+://[^?]*?:([^?]*)@", url)
+            given = [user[1]] if user else []
+            given += [
+                value for name, value in parse_qsl(urlsplit(url).query) if SECRET.search(name)
+            ]
+            if any(not re.fullmatch(r"\$\{\w+\}", each) for each in given):
                 raise ValueError(
                     "url must hold no password: write ${DB_PASSWORD} there, and set DB_PASSWORD in "
                     "the environment"
@@ -357,6 +368,14 @@ class DownloadConfig(BaseModel):
         default_factory=dict,
         description="given to ccxt's exchange as they are, such as {hostname: …}; no secrets",
     )
+
+    @field_validator("options")
+    @classmethod
+    def _hold_no_secret(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        """Bars are public: an exchange hands them out without keys."""
+        if secret := [name for name in options if SECRET.search(name)]:
+            raise ValueError(f"download.options must hold no secret, was with {secret[0]}")
+        return options
 
     @model_validator(mode="after")
     def _ccxt_needs_an_exchange(self) -> Self:

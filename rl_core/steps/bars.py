@@ -10,7 +10,14 @@ from rl_core.market.quality import QualityReport
 from rl_core.market.revisions import compare_snapshots
 from rl_core.market.settings import BAR_CHECKS, QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
-from rl_core.steps.latest_bars import LATEST, TABLE, judge_currency, quality_of, update_bars
+from rl_core.steps.latest_bars import (
+    LATEST,
+    TABLE,
+    judge_currency,
+    quality_of,
+    refuse_old_bars,
+    update_bars,
+)
 from rl_core.steps.sections import LIMITS
 from rl_core.steps.step import Facts, Step
 from rl_core.store.parts import link
@@ -62,6 +69,7 @@ def build(task: Task) -> BarsFacts:
     """
     desk = task.context.desk
     latest = update_bars(task.context).latest
+    refuse_old_bars(task.context, latest.facts.end)
     sentiment = read_sentiment(desk.sentiment, PROJECT_ROOT)
     latest.artifact.folder.verify()  # what is linked is sealed again as it lies there
     for name in latest.seal.files:

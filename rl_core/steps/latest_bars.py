@@ -50,8 +50,11 @@ def build(task: Task) -> LatestFacts:
     context, desk = task.context, task.context.desk
     last = latest_of(context)
     before = None
-    if desk.bars.grows and last is not None and is_same_market(context, last):
-        before = last.read_frame(TABLE)
+    if desk.bars.grows and last is not None:
+        if other := difference(context, last):
+            log.warning("%s is another one than at the last update: bars begin anew", other)
+        else:
+            before = last.read_frame(TABLE)
     source = read_source(desk, before)
     bars = source.checked()
     write_bars(bars, task, last)
@@ -72,14 +75,51 @@ def write_bars(bars: pd.DataFrame, task: Task, earlier: Opened[Any] | None) -> N
 
 
 def latest_of(context: DeskContext) -> Opened[LatestFacts] | None:
-    """The bars of the last update; None if there was none."""
-    return context.open_artifact(LATEST) if context.artifacts.has(LATEST.name) else None
+    """The bars of the last update; None if there was none.
+
+    Raises:
+        TollgateError: they were changed or are gone, and the source may not hold them any more.
+    """
+    if not context.artifacts.has(LATEST.name):
+        return None
+    try:
+        return context.open_artifact(LATEST)
+    except TollgateError as error:
+        if context.desk.bars.grows:
+            raise
+        log.warning("the last update is left aside, since the source has all bars: %s", error)
+        return None
 
 
-def is_same_market(context: DeskContext, opened: Opened[LatestFacts]) -> bool:
-    """True if an update was of the instrument and bar size that the desk has now."""
-    sealed, now = opened.seal.settings["bars"], context.desk.bars
-    return (sealed["symbol"], sealed["interval"]) == (now.symbol, now.interval)
+# settings that say where the bars come from and how they are laid out, and not what they mean
+OF_PLACES = {
+    "path", "url", "query", "format", "table", "columns", "names", "delimiter", "decimal",
+    "skip_rows", "sort", "drop_duplicates", "known_moves", "keep_history", "revisions",
+    "timestamp_format", "sessions", "ambiguous", "timestamp_unit",
+}  # fmt: skip
+OF_ASKING = {"since", "overlap_bars", "options"}
+
+
+def difference(context: DeskContext, last: Opened[LatestFacts]) -> str | None:
+    """The first setting by which bars of an update mean other things than the desk's do now."""
+    sealed = last.seal.settings["bars"]
+    now = context.desk.resolved()["bars"]
+    for name in sorted(set(now) - OF_PLACES):
+        then, wanted = sealed.get(name), now[name]
+        if name == "download" and then and wanted:
+            if str(wanted["since"]) < str(then["since"]):
+                return "bars.download.since"
+            then, wanted = (
+                {key: each[key] for key in each if key not in OF_ASKING} for each in (then, wanted)
+            )
+        if then != wanted:
+            return f"bars.{name}"
+    return None
+
+
+def is_same_market(context: DeskContext, last: Opened[LatestFacts]) -> bool:
+    """True if bars of an update are of what the desk is on now, and may be joined and used."""
+    return difference(context, last) is None
 
 
 def refuse_revisions(context: DeskContext, opened: Opened[LatestFacts]) -> None:
@@ -98,6 +138,10 @@ def refuse_revisions(context: DeskContext, opened: Opened[LatestFacts]) -> None:
             f"history of desk {context.desk.name} must stay what it was (bars.revisions: refuse), "
             f"was changed by the source: {revisions.describe()}. The bars of before are kept; "
             f"tollgate bars update --desk {context.desk.name} --accept-revisions takes the change"
+            + (
+                ", bars.keep_history keeps what the source no longer holds"
+                * bool(revisions.removed)
+            )
         )
 
 
@@ -126,7 +170,13 @@ def update_bars(context: DeskContext) -> Update:
     revisions = None
     if last is not None and is_same_market(context, last):
         revisions = compare_snapshots(last.read_frame(TABLE), found.read_frame(TABLE))
-    return Update(found, revisions, is_new=last is None or last.content != found.content)
+    is_new = last is None or parts_of(last) != parts_of(found)
+    return Update(found, revisions, is_new)
+
+
+def parts_of(latest: Opened[LatestFacts]) -> dict[str, str]:
+    """Name of each part -> SHA-256: what the bars are, whatever is said of them."""
+    return {name: latest.seal.files[name] for name in latest.artifact.parts(TABLE)}
 
 
 def bars_are_due(context: DeskContext) -> bool:
@@ -148,7 +198,7 @@ def newest_source(context: DeskContext) -> Source:
     if not context.desk.bars.grows:
         return read_source(context.desk)
     last = latest_of(context)
-    if last is None:
+    if last is None or not is_same_market(context, last):
         raise TollgateError(
             f"bars of desk {context.desk.name} must have been brought in, were not: run "
             f"tollgate bars update --desk {context.desk.name}"
@@ -186,11 +236,22 @@ def currency(context: DeskContext, end: str) -> tuple[bool, str, dict[str, int]]
 
 
 def judge_currency(step: Step[Any], context: DeskContext, end: str) -> list[Check]:
-    """Warn of bars that no longer come in."""
+    """Warn of bars that no longer come in; a chain that takes long is not stopped by the clock."""
     passed, said, figures = currency(context, end)
-    check = step.verdict(CURRENCY_CHECK, passed, said, **figures)
-    blocks = context.desk.quality.blocks(CURRENCY_CHECK)
-    return [check.model_copy(update={"is_blocking": blocks})]
+    return [step.verdict(CURRENCY_CHECK, passed, said, **figures)]
+
+
+def refuse_old_bars(context: DeskContext, end: str) -> None:
+    """Refuse to begin a chain on bars that no longer come in, if the desk says so.
+
+    Raises:
+        TollgateError: more bars than allowed have closed since the newest.
+    """
+    passed, said, _ = currency(context, end)
+    if not passed and context.desk.quality.blocks(CURRENCY_CHECK):
+        raise TollgateError(
+            f"bars of desk {context.desk.name} must be current, was refused: {said}"
+        )
 
 
 LATEST = Step(

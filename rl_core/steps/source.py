@@ -1,5 +1,6 @@
 """The source of a desk's bars: a file, or a simulated market, with its quality report."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from rl_core.kinds.portfolio.settings import PortfolioDesk
 from rl_core.kinds.settings import DeskConfig, SeriesDesk
 from rl_core.lab.markets.futures import simulate_future
 from rl_core.lab.markets.spot import simulate_walk
+from rl_core.market.bars import nanoseconds
 from rl_core.market.downloads.download import download
 from rl_core.market.growth import joined
 from rl_core.market.panel_quality import assess_panel
@@ -22,7 +24,10 @@ from rl_core.market.readers import (
     checked_bars,
     read_raw_bars,
 )
+from rl_core.market.sessions import trading_hours
 from rl_core.market.settings import BarsConfig
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,30 @@ def _series_source(desk: SeriesDesk, before: pd.DataFrame | None) -> Source:
         raw, is_complete = download(config, before)
     else:
         raw = _simulated(config) if config.is_simulated else read_raw_bars(config, PROJECT_ROOT)
-    if before is not None:
-        raw = as_read(joined(before, checked_bars(raw, config)), raw.notes)
+        if config.grows:
+            for note in raw.notes:
+                log.info("bars: %s", note)
+            bars = checked_bars(raw, config)
+            if before is not None and (lost := bars_between(before, bars, config)) > 0:
+                log.warning(
+                    "the source begins %d bars after the last that is kept, %s: they are missing",
+                    lost, before["timestamp"].iloc[-1],
+                )  # fmt: skip
+            # rows and notes of a file would differ from update to update, and the bars would not
+            raw = as_read(bars if before is None else joined(before, bars))
     return Source(
         assess_source(raw, config, desk.quality), lambda: checked_bars(raw, config), is_complete
     )
+
+
+def bars_between(before: pd.DataFrame, fresh: pd.DataFrame, config: BarsConfig) -> int:
+    """How many bars are missing where a source goes on, by the market's hours; 0 if it overlaps."""
+    ends = pd.concat([before["timestamp"].tail(1), fresh["timestamp"].head(1)])
+    ns = nanoseconds(ends)
+    if ns[1] <= ns[0]:
+        return 0
+    last, first = trading_hours(config.hours, ns, config.interval_ns).position(ns)
+    return int(first - last) - 1
 
 
 def _simulated(config: BarsConfig) -> RawBars:

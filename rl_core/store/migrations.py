@@ -76,12 +76,14 @@ _SERIES_OF_3 = {"download": None, "keep_history": False, "revisions": "accept"}
 
 
 def _sources_of_schema_4(settings: dict[str, Any]) -> dict[str, Any]:
-    """Add what a source of bars can say since schema 4."""
+    """Add what a source of bars can say since schema 4, and drop what a panel no longer can."""
     found = dict(settings)
     if "bars" in settings:
         is_panel = "layout" in settings["bars"]
         added = _SOURCE_OF_3 if is_panel else {**_SOURCE_OF_3, **_SERIES_OF_3}
-        found["bars"] = {**added, **settings["bars"]}
+        dropped = {"stamped_at", "price_scale"} if is_panel else set[str]()
+        kept = {name: value for name, value in settings["bars"].items() if name not in dropped}
+        found["bars"] = {**added, **kept}
     if "quality" in settings:
         found["quality"] = {"max_bars_late": 2, **settings["quality"]}
     return found

@@ -21,7 +21,7 @@ def test_a_copy_is_a_desk_with_the_settings_and_comments_of_the_other(
     text = (tmp_path / "mine.yaml").read_text()
     assert f"# Began as a copy of {like}." in text
     assert load_desk("mine").resolved() | {"name": like} == load_desk(like).resolved()
-    with pytest.raises(TollgateError, match="--desk must be a new name, was mine"):
+    with pytest.raises(TollgateError, match="the name of a desk must be new, was mine"):
         CliRunner().invoke(app, ["new-desk", "mine", "--like", like], catch_exceptions=False)
 
 
@@ -39,3 +39,16 @@ def test_what_cannot_be_copied_writes_nothing(
     monkeypatch.delenv("TOLLGATE_DESKS")
     with pytest.raises(TollgateError, match="must name the folder of your desks"):
         CliRunner().invoke(app, ["new-desk", "mine", "--like", "btc_spot"], catch_exceptions=False)
+
+
+def test_a_file_of_many_desks_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOLLGATE_DESKS", str(tmp_path))
+    many = "desks: {template: {bars: {path: x.csv}}, symbols: [A, B]}\n"
+    (tmp_path / "majors.yml").write_text(many)
+    with pytest.raises(TollgateError, match="name of a desk must be new, was majors"):
+        CliRunner().invoke(
+            app, ["new-desk", "majors", "--like", "btc_spot"], catch_exceptions=False
+        )
+    assert (tmp_path / "majors.yml").read_text() == many

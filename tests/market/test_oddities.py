@@ -14,8 +14,8 @@ from rl_core.lab.markets.spot import simulate_bars
 from rl_core.market.oddities import (
     bad_prints,
     off_grid,
-    split_suspects,
     smallest_usual_move,
+    split_suspects,
     usual_moves,
     volume_unit_changes,
 )

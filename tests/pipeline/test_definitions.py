@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from pipeline.definitions import defs
+from pipeline.definitions import all_definitions, defs
 from rl_core.desk import read_desks
 from rl_core.judging.settings import SAFETY_CHECKS, SKILL_CHECKS
 from rl_core.steps.chain import STEPS
@@ -90,3 +91,15 @@ def test_one_desk_of_each_family_ships() -> None:
 def test_loading_the_definitions_does_not_load_torch() -> None:
     script = "import pipeline.definitions, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_desk_of_seconds_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "quick.yaml").write_text(
+        "bars: {path: x.csv, symbol: X, interval: 10s}\ndataset: {horizons: [1h, 24h]}\n"
+    )
+    monkeypatch.setenv("TOLLGATE_DESKS", str(tmp_path))
+    graph = all_definitions().resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["quick", "latest_bars"])).freshness_policy is not None
+    assert graph.has(dg.AssetKey(["btc_spot", "bars"]))

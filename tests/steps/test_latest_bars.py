@@ -19,7 +19,7 @@ from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.reading import read_bars
 from rl_core.steps.runner import build, require_inputs_sound, run_chain, verdicts
 from rl_core.store.retention import clean
-from tests.chain import OPTIONS
+from tests.chain import OPTIONS, edited
 from tests.conftest import small_desk
 from tests.crash import KILLED, run_stopped
 
@@ -129,6 +129,49 @@ def test_another_instrument_is_no_continuation(tmp_path: Path) -> None:
     feed.write(ALL.iloc[500:].reset_index(drop=True))
     found = update_bars(other)
     assert (found.revisions, found.latest.facts.rows) == (None, 400)
+
+
+def test_bars_that_mean_something_else_are_not_joined(tmp_path: Path) -> None:
+    feed = Feed(tmp_path, keep_history=True)
+    feed.update(ALL.iloc[:600])
+    cents = DeskContext.open(
+        feed.context.desk.with_settings({"bars.price_scale": 0.01}), feed.context.root
+    )
+    feed.write(ALL.iloc[500:].reset_index(drop=True))
+    with pytest.raises(TollgateError, match="must have been brought in, were not"):
+        newest_source(cents)
+    assert update_bars(cents).latest.facts.rows == 400
+
+
+def test_odd_bars_that_did_not_change_move_nothing_where_history_is_kept(tmp_path: Path) -> None:
+    odd = ALL.copy()
+    odd.loc[100:110, ["open", "high", "low", "close"]] = 100.0  # named in the quality report
+    feed = Feed(tmp_path, keep_history=True)
+    first, second = feed.update(odd), feed.update(odd)
+    assert not second.is_new
+    assert first.latest.identity == second.latest.identity
+    assert (
+        feed.update(odd.iloc[50:].reset_index(drop=True)).latest.identity == first.latest.identity
+    )
+
+
+def test_a_last_update_that_is_damaged_is_left_aside_where_the_file_has_all(tmp_path: Path) -> None:
+    for keeps in (False, True):
+        feed = Feed(tmp_path / str(keeps), keep_history=keeps)
+        (feed.update(ALL.iloc[:600]).latest.path / "seal.json").write_text("{")
+        feed.write(ALL)
+        if keeps:
+            with pytest.raises(TollgateError):
+                update_bars(feed.context)
+        else:
+            assert update_bars(feed.context).latest.facts.rows == 900
+
+
+def test_old_bars_begin_no_chain_where_the_desk_says_so(tmp_path: Path) -> None:
+    feed = Feed(tmp_path)
+    strict = edited(feed.context, {"quality.severity": {"bars_are_current": "block"}})
+    with pytest.raises(TollgateError, match=r"must be current, was refused: .* of 1h have closed"):
+        build(strict, BARS)
 
 
 def test_an_update_makes_nothing_stale_until_the_chain_takes_it(tmp_path: Path) -> None:

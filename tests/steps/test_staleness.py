@@ -10,6 +10,7 @@ import pytest
 
 from rl_core.base.errors import TollgateError
 from rl_core.base.settings import slice_settings
+from rl_core.desk import load_desk
 from rl_core.kinds.settings import DeskConfig
 from rl_core.steps.bars import BARS
 from rl_core.steps.bc_policy.step import CLONE
@@ -24,7 +25,7 @@ from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, verdicts
 from rl_core.steps.step import Step
 from rl_core.steps.walk_forward.fold import results_folder
-from rl_core.store.migrations import migrate_seal
+from rl_core.store.migrations import MIGRATIONS, migrate_seal
 from tests.chain import OPTIONS, bars_file, changed, deploy, edited, run_chain
 from tests.conftest import small_desk
 
@@ -271,3 +272,16 @@ def test_what_was_sealed_before_schema_3_is_of_the_same_settings(name: str, tmp_
                 }  # fmt: skip
         sealed = migrate_seal({"schema_number": 2, "settings": before}, step.name)["settings"]
         assert slice_settings(sealed, step.reads, step.ignores) == now, step.name
+
+
+@pytest.mark.parametrize("name", ["btc_spot", "index_futures", "us_portfolio"])
+def test_settings_of_schema_3_are_those_of_now(name: str) -> None:
+    """Panels had two settings that are only those of single instruments since."""
+    now = load_desk(name).resolved()
+    bars = {
+        key: value for key, value in now["bars"].items()
+        if key not in ("url", "query", "download", "keep_history", "revisions")
+    }  # fmt: skip
+    quality = {key: value for key, value in now["quality"].items() if key != "max_bars_late"}
+    of_3 = {**now, "bars": {**bars, "stamped_at": "open", "price_scale": 1.0}, "quality": quality}
+    assert MIGRATIONS[3].settings(of_3) == now

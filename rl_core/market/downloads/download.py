@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from rl_core.base.errors import TollgateError
-from rl_core.market.bars import has_volume
 from rl_core.market.downloads.paging import Provider, fetch_since
 from rl_core.market.downloads.providers import provider_of
 from rl_core.market.growth import joined
@@ -23,8 +22,8 @@ def download(
 ) -> tuple[RawBars, bool]:
     """Bars of before and those that have closed since, and whether none is left to be had.
 
-    Where the source has rescaled its whole history, as after a split, all of it is asked for anew:
-    bars of before and after would be in two units.
+    Where the source has rescaled its whole history, as after a split, bars of before are rescaled
+    alike: it may not hold them any more.
 
     Args:
         config: the desk's bars.
@@ -42,26 +41,28 @@ def download(
     if before is not None:
         since = max(since, before["timestamp"].iloc[-1] - step * (config.download.overlap_bars - 1))
     found = fetch_since(source, since, config.interval_ns, config.hours)
-    fresh, notes = found.bars, list[str]()
-    if config.price_scale != 1:
-        fresh = fresh.assign(**{n: fresh[n] * config.price_scale for n in PRICE_COLUMNS})
-    if before is not None and (ratio := rebased(before, fresh)) is not None:
-        said = "%s multiplied all prices by %.6g: its history is read anew"
-        log.warning(said, source.name, ratio)
-        return download(config, None, source)
-    if fresh.empty and before is not None:
-        return as_read(before, notes), found.is_complete
-    if fresh.empty:
+    fresh = scaled(found.bars, config.price_scale)
+    if before is None and fresh.empty:
         raise TollgateError(
             f"{source.name} must have bars of {config.download.market or config.symbol} since "
             f"{config.download.since}, had none"
         )
-    reports = has_volume(before) if before is not None else bool((fresh["volume"] > 0).any())
-    if config.volume == "none" or (config.volume is None and not reports):
-        notes.append("no volume is reported (volume: none)")
-        fresh = fresh.assign(volume=np.nan)
-    bars = fresh if before is None else joined(before, fresh)
-    return as_read(bars, notes), found.is_complete
+    if config.volume == "none" or (config.volume is None and not (fresh["volume"] > 0).any()):
+        fresh = fresh.assign(volume=np.nan)  # `joined` knows better if the market reports some
+    if before is None:
+        return as_read(fresh), found.is_complete
+    if (ratio := rebased(before, fresh)) is not None:
+        said = "%s multiplied all prices by %.6g, and so are those of before"
+        log.warning(said, source.name, ratio)
+        before = scaled(before, ratio)
+    return as_read(joined(before, fresh)), found.is_complete
+
+
+def scaled(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
+    """Bars with their prices multiplied."""
+    if factor == 1:
+        return bars
+    return bars.assign(**{name: bars[name] * factor for name in PRICE_COLUMNS})
 
 
 def rebased(before: pd.DataFrame, fresh: pd.DataFrame) -> float | None:

@@ -90,12 +90,15 @@ def fetch_since(
     ask = _Asking(provider, pd.Timedelta(interval_ns, "ns"), patience or PATIENCE)
     found = ask.forward(since, MOST_BARS if most_bars is None else most_bars)
     bars = found.bars
-    asked = since
-    for hole in _holes(bars, hours, interval_ns):
-        if hole >= asked:  # a page may fill several
-            page = ask.page(hole)
-            asked = hole if page.empty else page["timestamp"].iloc[-1]
-            bars = _merged(bars, page[page["timestamp"] <= bars["timestamp"].iloc[-1]])
+    asked: set[pd.Timestamp] = set()
+    while holes := [hole for hole in _holes(bars, hours, interval_ns) if hole not in asked]:
+        end = since
+        for hole in holes:
+            asked.add(hole)
+            if hole >= end:  # a page may fill several, or only the beginning of one
+                page = ask.page(hole)
+                end = hole if page.empty else page["timestamp"].iloc[-1]
+                bars = _merged(bars, page[page["timestamp"] <= bars["timestamp"].iloc[-1]])
     # told and not sealed: the same bars may come in one piece or in many
     if holes := _holes(bars, hours, interval_ns):
         said = "%s leaves bars out at %d places, the first from %s; asked for twice"
@@ -128,8 +131,8 @@ class _Asking:
                     return self._once(since)
         except TransientError as error:
             raise TollgateError(
-                f"{self.provider.name} must answer, failed {ATTEMPTS} times: {error}. What came "
-                "before is kept: run the update again"
+                f"{self.provider.name} must answer, failed {ATTEMPTS} times: {error}. Updates "
+                "before are kept: run it again"
             ) from None
         raise AssertionError("unreachable: Retrying returns or raises")
 
@@ -140,12 +143,12 @@ class _Asking:
 
     def _once(self, since: pd.Timestamp) -> pd.DataFrame:
         given = self.provider.page(since)
-        prices = given[list(PRICE_COLUMNS)].to_numpy(float)
-        if not (np.isfinite(prices) & (prices > 0)).all() or given["timestamp"].isna().any():
-            raise TransientError("a bar without a price in an answer")
         closed = given["timestamp"] + self.step <= self.provider.now()
         rows = given[closed].drop_duplicates("timestamp", keep="last").sort_values("timestamp")
         wanted = rows[rows["timestamp"] >= since]
+        prices = wanted[list(PRICE_COLUMNS)].to_numpy(float)
+        if not (np.isfinite(prices) & (prices > 0)).all():
+            raise TransientError("a bar without a price in an answer")
         if len(rows) and wanted.empty and rows["timestamp"].iloc[-1] + self.step < since:
             raise TransientError(
                 f"bars up to {rows['timestamp'].iloc[-1]:%Y-%m-%d %H:%M} in answer to a question "

@@ -85,14 +85,20 @@ class Ccxt(Provider):
             raise TollgateError(f"{self.name} must hand out bars, refused: {error}") from None
         except (self.errors.BaseError, ValueError, TypeError, KeyError, IndexError) as error:
             # a cut or senseless answer ends in any of these, depending on the exchange
-            said = str(error).splitlines()[0][:200] if str(error) else ""
-            raise TransientError(f"{type(error).__name__} {said}".strip()) from None
+            raise TransientError(said_by(error)) from None
         answer = self.exchange.last_http_response or ""
         if not rows and self.exchange.parse_json(answer) is None:
             raise TransientError("an answer that was cut off")  # ccxt takes it for an empty one
         if not rows and len(answer) > LONG_ANSWER:
             raise TransientError(f"other bars than those since {since:%Y-%m-%d %H:%M}")
         return _frame_of(rows)
+
+
+def said_by(error: Exception) -> str:
+    """What went wrong, with its cause, in one line."""
+    said = f"{type(error).__name__} {error}".splitlines()[0][:160]
+    cause = error.__cause__ or error.__context__
+    return f"{said} ({type(cause).__name__})" if cause is not None else said
 
 
 def _frame_of(rows: list[list[Any]]) -> pd.DataFrame:
@@ -165,8 +171,7 @@ class YFinance(Provider):
                 f"bars.download.market must be a ticker of Yahoo Finance, was {self.market}"
             ) from None
         except Exception as error:
-            said = str(error).splitlines()[0][:200] if str(error) else ""
-            raise TransientError(f"{type(error).__name__} {said}".strip()) from None
+            raise TransientError(said_by(error)) from None
         return self._bars(frame)
 
     def _bars(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
 from rl_core.base.errors import TollgateError
 
 CHUNK = 2**20  # bytes
+NAMED = re.compile(r"\$\{(\w+)\}")
 
 
 def with_secrets(url: str) -> str:
-    """A URL with each ${NAME} replaced by what the environment holds.
+    """A URL with each ${NAME} replaced by what the environment holds, quoted in its user part.
 
     Raises:
         TollgateError: it holds no such name.
@@ -25,9 +27,20 @@ def with_secrets(url: str) -> str:
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise TollgateError(f"bars.url needs {match[1]} in the environment, was not set")
-        return os.environ[match[1]]
+        found = os.environ[match[1]]
+        user = re.match(r"[^:]+://.*@", url)
+        return quote(found, safe="") if user and match.end() <= user.end() else found
 
-    return re.sub(r"\$\{(\w+)\}", value, url)
+    return NAMED.sub(value, url)
+
+
+def without_secrets(text: str, url: str) -> str:
+    """What a library said, in one line, with nothing in it that the environment holds for a URL."""
+    for name in NAMED.findall(url):
+        if found := os.environ.get(name):
+            for secret in sorted({found, quote(found, safe=""), quote(found)}, key=len)[::-1]:
+                text = text.replace(secret, f"${{{name}}}")
+    return (text.strip() or "no reason was given").splitlines()[0][:200]
 
 
 def name_of(url: str) -> str:
@@ -52,22 +65,28 @@ def fetched(url: str, most_bytes: int) -> Generator[Path]:
     with tempfile.TemporaryDirectory(prefix="tollgate-") as folder:
         try:
             system, path = fsspec.url_to_fs(with_secrets(url))
-            names = sorted(system.glob(path)) if re.search(r"[*?\[]", path) else [path]
-            if names == [path] and not url.startswith("http") and system.isdir(path):
+            is_web = url.startswith("http")  # where ? begins a query, and a folder is a page
+            is_pattern = "*" in path or (not is_web and re.search(r"[?\[]", path) is not None)
+            names = sorted(system.glob(path)) if is_pattern else [path]
+            if not is_pattern and not is_web and system.isdir(path):
                 names = sorted(n for n in system.ls(path, detail=False) if system.isfile(n))
-            for name in names:
+            # numbered: files of several folders may have one name
+            places = [Path(folder) / f"{at:06d}-{name_of(name)}" for at, name in enumerate(names)]
+            for name, place in zip(names, places, strict=True):
                 with system.open(name, "rb") as source:
-                    _copy(source, Path(folder) / name_of(name), most_bytes, url)
+                    _copy(source, place, most_bytes, url)
         except TollgateError:
             raise
         except ImportError as error:
-            raise TollgateError(f"bars.url {url} needs another library: {error}") from None
+            said = without_secrets(str(error), url)
+            raise TollgateError(f"bars.url {url} needs another library: {said}") from None
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            cause = error.__cause__ or error  # fsspec hides what happened behind the address
+            reason = without_secrets(f"{type(cause).__name__} {cause}", url)
             raise TollgateError(f"bars must be readable, was {url}: {reason}") from None
         if not names:
             raise TollgateError(f"bars must come from an existing file, was {url}")
-        yield Path(folder) / name_of(names[0]) if len(names) == 1 else Path(folder)
+        yield places[0] if len(places) == 1 else Path(folder)
 
 
 def _copy(source: object, target: Path, most_bytes: int, url: str) -> None:
@@ -87,17 +106,23 @@ def read_query(url: str, query: str) -> pd.DataFrame:
     Raises:
         TollgateError: the database cannot be reached, or refuses the query.
     """
-    from sqlalchemy import create_engine, exc, text
+    if not re.match(r"\s*(select|with|from|values|table)\b", query, re.IGNORECASE):
+        raise TollgateError(f"bars.query must be a SELECT, was {query[:60]!r}")
+    from sqlalchemy import create_engine, exc, make_url, text
 
     try:
-        engine = create_engine(with_secrets(url))
+        address = make_url(with_secrets(url))
+        file = address.database or ""
+        if address.get_backend_name() == "sqlite" and not Path(file).is_file():
+            raise TollgateError(f"bars must come from an existing database, was {url}")
+        engine = create_engine(address)
         try:
             with engine.connect() as connection:
                 return pd.read_sql(text(query), connection)
         finally:
             engine.dispose()
     except (exc.SQLAlchemyError, pd.errors.DatabaseError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200]
+        reason = without_secrets(str(getattr(error, "orig", None) or error), url)
         raise TollgateError(
             f"bars must come from a query that answers, was {url}: {reason}"
         ) from None

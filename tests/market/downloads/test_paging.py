@@ -108,6 +108,19 @@ def test_a_market_that_is_closed_is_no_hole() -> None:
     assert len(source.asked) <= pages + 2 * (-(-400 // 168))  # none is asked for the weekends
 
 
+def test_the_newest_instead_of_the_next_is_filled_up_afterwards() -> None:
+    """A page that came out of place in mid-download costs no bar."""
+    source, pages = Source(BARS), [0]
+    right = source.page
+
+    def page(since: pd.Timestamp) -> pd.DataFrame:
+        pages[0] += 1
+        return BARS.iloc[-50:] if pages[0] == 3 else right(since)
+
+    source.page = page
+    pd.testing.assert_frame_equal(fetched(source), BARS)
+
+
 def test_the_oldest_instead_of_the_newest_is_an_error_and_no_endless_loop() -> None:
     source = Source(BARS, ignores_since=True)
     with pytest.raises(
@@ -147,13 +160,17 @@ def test_an_update_asks_for_what_is_new_and_sees_a_correction() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.1, 3.0])
-def test_a_source_that_rescales_its_history_after_a_split_is_read_anew(ratio: float) -> None:
+def test_history_is_rescaled_with_a_source_that_did_so_after_a_split(ratio: float) -> None:
+    """Also where the source holds only its newest bars."""
     source = Source(BARS.iloc[:300])
     before, _ = download(CONFIG, None, source)
     prices = ["open", "high", "low", "close"]
-    source.bars = BARS.assign(**{name: BARS[name] * ratio for name in prices})
-    after, _ = download(CONFIG, before.frame, source)
-    pd.testing.assert_frame_equal(after.frame, source.bars)
+    rescaled = BARS.assign(**{name: BARS[name] * ratio for name in prices})
+    source.bars = rescaled.iloc[250:]
+    after, is_complete = download(CONFIG, before.frame, source)
+    assert is_complete
+    pd.testing.assert_frame_equal(after.frame, rescaled)
+    source.bars = rescaled
     assert rebased(before.frame, source.bars) == pytest.approx(ratio)
     assert rebased(before.frame, BARS) is None
 
@@ -169,7 +186,10 @@ def test_volume_that_is_not_reported_is_unknown_and_one_quiet_page_is_not() -> N
     quiet = BARS.assign(volume=0.0)
     found, _ = download(CONFIG, None, Source(quiet))
     assert found.frame["volume"].isna().all()
-    assert "no volume is reported (volume: none)" in found.notes
+    first, _ = download(CONFIG, None, Source(quiet.iloc[:10]))
+    mixed = BARS.assign(volume=BARS["volume"].where(BARS.index >= 10, 0.0))
+    grown, _ = download(CONFIG, first.frame, Source(mixed))  # some volume came at last
+    pd.testing.assert_frame_equal(grown.frame, download(CONFIG, None, Source(mixed))[0].frame)
     before, _ = download(CONFIG, None, Source(BARS.iloc[:300]))
     later = BARS.copy()
     later.loc[295:, "volume"] = 0.0

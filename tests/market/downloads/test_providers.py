@@ -159,7 +159,7 @@ def test_a_desk_is_updated_resumed_and_kept_over_http(
         None,
         *[500] * 50,
     ]  # markets, the first page, the second: then no more
-    with pytest.raises(TollgateError, match="What came before is kept"):
+    with pytest.raises(TollgateError, match="Updates before are kept"):
         update_bars(whole)
     server.faults = []
     found = update_bars(whole)

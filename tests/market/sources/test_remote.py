@@ -104,7 +104,7 @@ def test_a_password_is_no_setting(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nosuch://bucket/bars.csv", "was nosuch://bucket/bars.csv: Protocol not known: nosuch"),
+        ("nosuch://bucket/bars.csv", "was nosuch://bucket/bars.csv: ValueError Protocol not known: nosuch"),
         ("http://127.0.0.1:9/bars.csv", "must be readable, was http://127.0.0.1:9/bars.csv"),
         ("file:///no/such/bars.csv", "must be readable, was file:///no/such/bars.csv"),
     ],
@@ -136,3 +136,41 @@ def test_one_source_and_a_query_only_with_a_url() -> None:
         BarsConfig(url="memory://x", path=Path("x.csv"), symbol="X")
     with pytest.raises(ValueError, match="query must have a url of a database"):
         BarsConfig(path=Path("x.csv"), query="SELECT 1", symbol="X")
+
+
+def test_what_the_environment_holds_is_in_no_message(
+    tmp_path: Path, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "pa/ss@w0rd")
+    url = served.replace("http://", "http://me:${DB_PASSWORD}@")
+    for where, query in (
+        (f"{url}/none.csv?x=1", None),
+        ("postgresql://me:${DB_PASSWORD}@h/d", "x"),
+    ):
+        with pytest.raises(TollgateError) as caught:
+            read(tmp_path, url=where, query=query)
+        assert "w0rd" not in str(caught.value)
+    with pytest.raises(ValueError, match="options must hold no secret, was with apiKey"):
+        BarsConfig.model_validate(
+            {
+                "symbol": "X",
+                "download": {
+                    "provider": "ccxt", "exchange": "kraken", "since": "2020-01-01",
+                    "options": {"apiKey": "abc"},
+                },
+            }
+        )  # fmt: skip
+
+
+def test_files_of_one_name_in_several_folders_are_all_read(tmp_path: Path) -> None:
+    for year, rows in (("2014", BARS[:100]), ("2015", BARS[100:])):
+        (tmp_path / year).mkdir()
+        rows.to_parquet(tmp_path / year / "bars.parquet", index=False)
+    found = read(tmp_path, url=f"file://{tmp_path}/*/bars.parquet")
+    pd.testing.assert_frame_equal(found, BARS)
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(TollgateError, match="must come from an existing database"):
+        read(tmp_path, url=f"sqlite:///{tmp_path}/typo.db", query="SELECT 1")
+    assert not (tmp_path / "typo.db").exists()
