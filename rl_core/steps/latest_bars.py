@@ -138,10 +138,7 @@ def refuse_revisions(context: DeskContext, opened: Opened[LatestFacts]) -> None:
             f"history of desk {context.desk.name} must stay what it was (bars.revisions: refuse), "
             f"was changed by the source: {revisions.describe()}. The bars of before are kept; "
             f"tollgate bars update --desk {context.desk.name} --accept-revisions takes the change"
-            + (
-                ", bars.keep_history keeps what the source no longer holds"
-                * bool(revisions.removed)
-            )
+            + (", bars.keep_history keeps what is gone there" if revisions.removed else "")
         )
 
 

@@ -159,7 +159,7 @@ def test_survivors_are_named_as_such(work: DeskContext, tmp_path: Path) -> None:
         ({"sentiment": {"path": "x.csv"}}, "no sentiment.path"),
         ({"dataset": {"horizons": ["1h", "24h"]}}, "must be whole sessions"),
         ({"splits": {"purge": "24h"}}, "splits.purge must be at least the longest"),
-        ({"bars": {"symbol": "TEST"}}, "must have a path"),
+        ({"bars": {"symbol": "TEST"}}, "must have one of path and url"),
         ({"ensemble": {"near": 0.2}}, "near must be below far"),
     ],
 )

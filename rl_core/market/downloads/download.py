@@ -59,7 +59,7 @@ def download(
 
 
 def scaled(bars: pd.DataFrame, factor: float) -> pd.DataFrame:
-    """Bars with their prices multiplied."""
+    """Bars with all their prices multiplied by a factor."""
     if factor == 1:
         return bars
     return bars.assign(**{name: bars[name] * factor for name in PRICE_COLUMNS})
