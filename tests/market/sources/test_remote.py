@@ -104,7 +104,10 @@ def test_a_password_is_no_setting(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nosuch://bucket/bars.csv", "was nosuch://bucket/bars.csv: ValueError Protocol not known: nosuch"),
+        (
+            "nosuch://bucket/bars.csv",
+            "nosuch://bucket/bars.csv: ValueError Protocol not known: nosuch",
+        ),
         ("http://127.0.0.1:9/bars.csv", "must be readable, was http://127.0.0.1:9/bars.csv"),
         ("file:///no/such/bars.csv", "must be readable, was file:///no/such/bars.csv"),
     ],
