@@ -8,6 +8,7 @@ import dagster as dg
 
 from pipeline.launch import run_training
 from pipeline.reporting import present, present_update, present_version
+from rl_core.base.errors import TollgateError
 from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig
 from rl_core.steps.context import DeskContext
@@ -41,17 +42,25 @@ def step_asset(desk: DeskConfig, step: Step[Any]) -> dg.AssetsDefinition:
         if step.runs == "child":
             yield run_training(context, step, desk.name)
             return
-        own = DeskContext.open(desk.name)
-        if step is LATEST:
-            if (shown := present_update(context, own)) is not None:
-                yield shown
-            yield from check_results(desk, step)
-        elif step.kept_in == "models":
-            yield present_version(own, step)
-        else:
-            yield present(own, step, build(own, step))
+        try:
+            yield from _built(context, desk, step)
+        except TollgateError as error:  # one line says what is wrong; where it was raised does not
+            raise dg.Failure(description=str(error), allow_retries=False) from None
 
     return compute
+
+
+def _built(context: dg.AssetExecutionContext, desk: DeskConfig, step: Step[Any]) -> Iterator[Shown]:
+    """Build a step in the run's own process, and show what came of it."""
+    own = DeskContext.open(desk.name)
+    if step is LATEST:
+        if (shown := present_update(context, own)) is not None:
+            yield shown
+        yield from check_results(desk, step)
+    elif step.kept_in == "models":
+        yield present_version(own, step)
+    else:
+        yield present(own, step, build(own, step))
 
 
 def freshness(desk: DeskConfig, step: Step[Any]) -> dg.FreshnessPolicy | None:

@@ -7,13 +7,13 @@ from rl_core.base.paths import PROJECT_ROOT
 from rl_core.features.sentiment import read_sentiment
 from rl_core.market.bars import describe_rows
 from rl_core.market.quality import QualityReport
-from rl_core.market.revisions import compare_snapshots
 from rl_core.market.settings import BAR_CHECKS, QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.latest_bars import (
     LATEST,
     TABLE,
     judge_currency,
+    judge_history,
     quality_of,
     refuse_old_bars,
     update_bars,
@@ -22,7 +22,6 @@ from rl_core.steps.sections import LIMITS
 from rl_core.steps.step import Facts, Step
 from rl_core.store.parts import link
 
-HISTORY_CHECK = "history_is_unchanged"  # compares snapshots; the others look at one
 SENTIMENT = "sentiment.parquet"
 
 
@@ -111,27 +110,7 @@ ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
 def judge(context: DeskContext, bars: Opened[BarsFacts]) -> list[Check]:
     """Warn of a source that meets the contract and is still not good, or stop it."""
     limits = context.desk.quality
-    before = snapshot_before(context, bars)
-    found, detail = True, "there was no snapshot before"
-    if before is not None:
-        revisions = compare_snapshots(before.read_frame(TABLE), bars.read_frame(TABLE))
-        found, detail = revisions.is_unchanged, revisions.describe()
-    unchanged = BARS.verdict(HISTORY_CHECK, found, detail)
-    return [
-        *checks_of(quality_of(bars), limits),
-        unchanged.model_copy(update={"is_blocking": limits.blocks(HISTORY_CHECK)}),
-    ]
-
-
-def snapshot_before(context: DeskContext, bars: Opened[BarsFacts]) -> "Opened[BarsFacts] | None":
-    """The bars of the same market that were sealed last before these; None if there are none."""
-    earlier: list[tuple[str, str]] = []
-    for identity in context.artifacts.identities(BARS.name):
-        other = context.artifacts.open(BARS.name, identity)
-        same = other.seal.settings["bars"]["symbol"] == bars.seal.settings["bars"]["symbol"]
-        if same and identity != bars.identity and other.seal.created_at <= bars.seal.created_at:
-            earlier.append((other.seal.created_at, identity))
-    return context.open_artifact(BARS, max(earlier)[1]) if earlier else None
+    return [*checks_of(quality_of(bars), limits), judge_history(BARS, context, bars)]
 
 
 MOST_NAMED = 5

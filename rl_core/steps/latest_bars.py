@@ -26,7 +26,7 @@ from rl_core.store.parts import write_parts
 
 STEM, QUALITY = "bars", "quality.json"
 TABLE = "bars*.parquet"  # in parts; in one file until schema 4
-CURRENCY_CHECK = "bars_are_current"
+CURRENCY_CHECK, HISTORY_CHECK = "bars_are_current", "history_is_unchanged"
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +238,28 @@ def judge_currency(step: Step[Any], context: DeskContext, end: str) -> list[Chec
     return [step.verdict(CURRENCY_CHECK, passed, said, **figures)]
 
 
+def judge_history(step: Step[Any], context: DeskContext, bars: Opened[Any]) -> Check:
+    """Warn of old bars that differ from those of the snapshot before, or stop the chain."""
+    found, detail = True, "there was no snapshot before"
+    before = snapshot_before(step, context, bars)
+    if before is not None:
+        revisions = compare_snapshots(before.read_frame(TABLE), bars.read_frame(TABLE))
+        found, detail = revisions.is_unchanged, revisions.describe()
+    check = step.verdict(HISTORY_CHECK, found, detail)
+    return check.model_copy(update={"is_blocking": context.desk.quality.blocks(HISTORY_CHECK)})
+
+
+def snapshot_before(step: Step[Any], context: DeskContext, bars: Opened[Any]) -> Opened[Any] | None:
+    """The bars of the same market that were sealed last before these; None if there are none."""
+    earlier: list[tuple[str, str]] = []
+    for identity in context.artifacts.identities(step.name):
+        other = context.artifacts.open(step.name, identity)
+        same = other.seal.settings["bars"]["symbol"] == bars.seal.settings["bars"]["symbol"]
+        if same and identity != bars.identity and other.seal.created_at <= bars.seal.created_at:
+            earlier.append((other.seal.created_at, identity))
+    return context.open_artifact(step, max(earlier)[1]) if earlier else None
+
+
 def refuse_old_bars(context: DeskContext, end: str) -> None:
     """Refuse to begin a chain on bars that no longer come in, if the desk says so.
 
@@ -261,7 +283,11 @@ update before. The chain stands on the bars that `bars` took, and notices nothin
     build=build,
     reads=("kind", "bars", "quality"),
     ignores=LIMITS,
-    checks=(CheckSpec(CURRENCY_CHECK, False, BAR_CHECKS[CURRENCY_CHECK][1]),),
+    checks=tuple(
+        CheckSpec(name, False, BAR_CHECKS[name][1]) for name in (HISTORY_CHECK, CURRENCY_CHECK)
+    ),
+    judge=lambda context, latest: [judge_history(LATEST, context, latest)],
+    judged_by=("quality",),
     judge_now=lambda context, latest: judge_currency(LATEST, context, latest.facts.end),
     before_use=refuse_revisions,
     moves=True,

@@ -86,6 +86,12 @@ def test_a_correction_is_reported_with_its_old_and_new_values(tmp_path: Path) ->
     assert found is not None
     assert found.changed["timestamp"].tolist() == [ALL["timestamp"][5], ALL["timestamp"][800]]
     assert (found.changed["after"] - found.changed["before"]).tolist() == pytest.approx([1, 1])
+    check = next(c for c in verdicts(feed.context, LATEST) if c.name == "history_is_unchanged")
+    assert (check.passed, check.is_blocking) == (False, False)
+    assert "2 bars changed (2015-01-01 05:00 volume" in check.detail
+    gone = feed.update(changed.drop(index=range(10, 15)).reset_index(drop=True)).revisions
+    assert gone is not None
+    assert gone.describe() == "5 bars are gone, the first of 2015-01-01 10:00"
 
 
 def test_a_correction_is_refused_where_the_desk_says_so_and_taken_when_told(tmp_path: Path) -> None:
