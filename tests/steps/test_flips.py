@@ -10,6 +10,7 @@ import pytest
 from rl_core.base.errors import TollgateError
 from rl_core.serving.loaded import LoadedModel
 from rl_core.steps.context import DeskContext
+from rl_core.steps.latest_bars import LATEST
 from rl_core.steps.prediction_validation.step import GATE
 from rl_core.steps.runner import verdicts
 from rl_core.store.documents import read_document
@@ -18,12 +19,14 @@ from tests.chain import bars_file, deploy, run_chain
 from tests.conftest import small_desk
 
 TRIES = 2_400
+KEPT = (LATEST, *GATE.ancestors, GATE)
 
 
 def read_everything(context: DeskContext) -> None:
     """What commands and a service read, one after the other."""
-    for step in (*GATE.ancestors, GATE):
+    for step in KEPT:
         opened = context.open_artifact(step)
+        opened.artifact.folder.verify()
         read_document(context.artifacts.verdicts_path(opened.artifact))
     context.artifacts.lineage(context.open_artifact(GATE).artifact)
     pointers = context.models.pointers()
@@ -48,7 +51,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> DeskContext:
     context = run_chain(desk, folder)
     version = deploy(context).manifest.version
     promote(context.models, version, "for the sake of the test")
-    for step in (*GATE.ancestors, GATE):
+    for step in KEPT:
         verdicts(context, step)
     return context
 

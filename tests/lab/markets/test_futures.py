@@ -92,7 +92,10 @@ def test_the_same_seed_gives_the_same_bars(bars: pd.DataFrame) -> None:
     [
         ({"symbol": "NQ"}, "symbol of simulated bars must begin with SIM, was NQ"),
         ({"sessions": None}, "must have sessions and an interval of 1min"),
-        ({"path": "bars.csv"}, "one of path, simulated, random_walk, was path, simulated"),
+        (
+            {"path": "bars.csv"},
+            "one of path, url, download, simulated, random_walk, was path, simulated",
+        ),
     ],
 )
 def test_simulated_bars_are_named_so(settings: dict[str, object], message: str) -> None:

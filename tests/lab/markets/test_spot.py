@@ -36,7 +36,7 @@ def test_a_random_walk_is_what_its_settings_say() -> None:
     [
         ({"symbol": "BTC"}, "symbol of simulated bars must begin with SIM, was BTC"),
         ({"sessions": {}}, "a random walk must have no sessions"),
-        ({"random_walk": None}, "must have one of path, simulated, random_walk, was none"),
+        ({"random_walk": None}, "must have one of path, url, download, .*, was none"),
     ],
 )
 def test_a_random_walk_is_named_simulated(settings: dict[str, object], message: str) -> None:
