@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bars(bars: pd.DataFrame) -> None:
         ({"sessions": None}, "must have sessions and an interval of 1min"),
         (
             {"path": "bars.csv"},
-            "one of path, url, download, simulated, random_walk, was path, simulated",
+            "one of path, url, download, .*, was path, simulated",
         ),
     ],
 )
