@@ -73,7 +73,7 @@ def test_a_file_becomes_a_desk_whose_bars_can_be_built(file: Path) -> None:
     assert built.returncode == 0, built.stderr
     again = tollgate(folder, "data", "add", file.name, "--desk", "mine")
     assert again.returncode == 2
-    assert "--desk must be a new name, was mine" in again.stderr
+    assert "the name of a desk must be new, was mine" in again.stderr
 
 
 @pytest.mark.parametrize("name", ["My-Desk", "../x", "1st", ""])
