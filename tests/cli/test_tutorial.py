@@ -42,4 +42,4 @@ def test_a_csv_becomes_a_served_model_in_three_commands(tmp_path: Path) -> None:
     assert "wrote" in said[0]
     assert "from bars to a deployed model" in said[1]
     assert "predicted_return_24h" in said[2]
-    assert "bars of 1h have closed since the newest" in said[2]  # hours of years ago: said, and not in silence
+    assert "bars of 1h have closed since the newest" in said[2]  # of years ago, and said
