@@ -137,6 +137,7 @@ def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
     assert set(factory.built()) == {"latest_bars", "bars", "backtest_history", "offline_dataset"}
 
 
+@pytest.mark.slow
 def test_a_futures_group_runs_from_simulated_bars_to_a_served_model(tmp_path: Path) -> None:
     factory = Factory(tmp_path)
     desk = future_desk().model_dump(mode="json", exclude_defaults=True)
@@ -214,6 +215,7 @@ def test_killing_a_run_leaves_no_training_behind_and_nothing_half_written(tmp_pa
     assert "ppo_policy" not in factory.built()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a terminal of its own")
 def test_ctrl_c_in_a_terminal_saves_the_training(tmp_path: Path) -> None:
     """On a real pty: the terminal signals the whole group, and the launcher stops its child too."""

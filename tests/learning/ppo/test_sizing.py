@@ -147,6 +147,7 @@ def measure(name: str) -> None:
     print(json.dumps([after - before, memory_need(config, model_config, size).total]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_formula_covers_the_measured_peak_and_not_much_more(name: str) -> None:
     measured, formula = peak_growth(name)

@@ -184,6 +184,7 @@ def test_incremental_goes_on_from_the_champion_and_full_from_the_clone(work: Des
     assert work.open_artifact(PPO).facts.started_from.startswith("bc_policy ")
 
 
+@pytest.mark.slow
 def test_a_recurrent_desk_goes_through_the_whole_chain(tmp_path: Path) -> None:
     desk = small_desk(bars_file(tmp_path), model={"hidden_dim": 32, "head_dim": 16,
                                                   "gru_layers": 1, "risk_head": True})  # fmt: skip
