@@ -12,7 +12,6 @@ from rl_core.base.errors import TollgateError
 from rl_core.base.markdown import escaped
 from rl_core.desk import DeskConfig
 from rl_core.steps.context import DeskContext
-from rl_core.steps.latest_bars import LATEST
 from rl_core.steps.runner import build, verdicts
 from rl_core.steps.step import Step
 
@@ -35,8 +34,8 @@ def step_asset(desk: DeskConfig, step: Step[Any]) -> dg.AssetsDefinition:
         kinds=set(step.technologies),
         deps=[asset_key(desk, need) for need in (*step.needs, *step.follows)],
         freshness_policy=freshness(desk, step),
-        output_required=step is not LATEST,  # an update that finds nothing new is none,
-        check_specs=check_specs(desk, step) if step is LATEST else None,  # and is checked even so
+        output_required=not step.moves,  # an update that finds nothing new is none,
+        check_specs=check_specs(desk, step) if step.moves else None,  # and is checked even so
     )
     def compute(context: dg.AssetExecutionContext) -> Iterator[Shown]:
         if step.runs == "child":
@@ -53,7 +52,7 @@ def step_asset(desk: DeskConfig, step: Step[Any]) -> dg.AssetsDefinition:
 def _built(context: dg.AssetExecutionContext, desk: DeskConfig, step: Step[Any]) -> Iterator[Shown]:
     """Build a step in the run's own process, and show what came of it."""
     own = DeskContext.open(desk.name)
-    if step is LATEST:
+    if step.moves:
         if (shown := present_update(context, own)) is not None:
             yield shown
         yield from check_results(desk, step)
@@ -65,7 +64,7 @@ def _built(context: dg.AssetExecutionContext, desk: DeskConfig, step: Step[Any])
 
 def freshness(desk: DeskConfig, step: Step[Any]) -> dg.FreshnessPolicy | None:
     """After how long without a materialization an asset is stale in the UI."""
-    if step is LATEST and not desk.bars.is_simulated:
+    if step.moves and not desk.bars.is_simulated:
         bars = desk.quality.max_bars_late + 1
         closed = timedelta(0) if desk.bars.hours is None else LONGEST_CLOSURE
         late = bars * timedelta(microseconds=desk.bars.interval_ns / 1000)

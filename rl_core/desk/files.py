@@ -39,10 +39,7 @@ def file_of(name: str) -> Path:
     Raises:
         TollgateError: there is no such desk.
     """
-    files = desk_files()
-    if name not in files:
-        raise TollgateError(f"desk must be one of {', '.join(files)}, was {name}")
-    return files[name][0]
+    return _named(name)[0].path
 
 
 def load_desk(name: str) -> DeskConfig:
@@ -52,10 +49,7 @@ def load_desk(name: str) -> DeskConfig:
         TollgateError: no such desk, two files of its name, or its file is wrong; one line says
             what and where.
     """
-    found = _scan()
-    if name not in found:
-        raise TollgateError(f"desk must be one of {', '.join(found)}, was {name}")
-    return _desk(name, found[name])
+    return _desk(name, _named(name))
 
 
 def read_desks() -> tuple[list[DeskConfig], dict[str, str]]:
@@ -82,6 +76,13 @@ def _scan() -> dict[str, list[_Found]]:
             for name, each in _desks_in(path).items():
                 found.setdefault(name, []).append(each)
     return found
+
+
+def _named(name: str) -> list[_Found]:
+    found = _scan()
+    if name not in found:
+        raise TollgateError(f"desk must be one of {', '.join(found)}, was {name}")
+    return found[name]
 
 
 def _desks_in(path: Path) -> dict[str, _Found]:

@@ -5,7 +5,6 @@ repaired only where the desk says so. A file that runs newest first is turned ro
 an order and not a defect. Shapes: B bars.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -56,9 +55,9 @@ class RawBars:
         return replace(self, frame=frame, row_numbers=self.row_numbers[order])
 
 
-def as_read(frame: pd.DataFrame, notes: Sequence[str] = ()) -> RawBars:
+def as_read(frame: pd.DataFrame) -> RawBars:
     """Bars that stand in no file: rows are counted from 0."""
-    return RawBars(frame, np.arange(len(frame)), was_newest_first=False, notes=list(notes))
+    return RawBars(frame, np.arange(len(frame)), was_newest_first=False)
 
 
 def read_bars(config: BarsConfig, root: Path) -> pd.DataFrame:

@@ -66,4 +66,4 @@ def link(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        shutil.copyfile(source, target)
+        shutil.copy(source, target)  # with its mode: nobody writes into it

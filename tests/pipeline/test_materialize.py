@@ -137,6 +137,14 @@ def test_a_source_whose_targets_are_impossible_is_stopped_by_a_blocking_check(
     assert set(factory.built()) == {"latest_bars", "bars", "backtest_history", "offline_dataset"}
 
 
+def test_an_update_is_shown_once_and_what_is_not_new_is_no_materialization(tmp_path: Path) -> None:
+    """Bars that another command brought in are news to Dagster; then nothing is."""
+    factory = Factory(tmp_path)
+    said = [factory.materialize("key:mine/latest_bars") for _ in range(2)]
+    assert [each.returncode for each in said] == [0, 0]
+    assert ["nothing new" in each.stdout + each.stderr for each in said] == [False, True]
+
+
 @pytest.mark.slow
 def test_a_futures_group_runs_from_simulated_bars_to_a_served_model(tmp_path: Path) -> None:
     factory = Factory(tmp_path)

@@ -53,7 +53,7 @@ class Provider(Protocol):
 
         Raises:
             TransientError: asking again may help.
-            TollgateError: it is not.
+            TollgateError: asking again would not help.
         """
         ...
 
