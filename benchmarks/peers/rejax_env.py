@@ -77,6 +77,7 @@ class SpotJax(Environment[Account, Params]):
         mark = accounts.trade_and_mark(
             state.cash, state.units, action != accounts.HOLD, target,
             prices.open[bar], prices.close[bar], prices.impact_scale[state.bar], market.RATES,
+            0.0,
         )  # fmt: skip
         traded = mark.fill.traded_units != 0
         peak = jnp.maximum(state.peak, mark.equity)

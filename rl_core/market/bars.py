@@ -2,8 +2,9 @@
 
 A frame of bars has the columns `timestamp` (datetime64[ns, UTC], the interval's opening time,
 strictly increasing), `open high low close` (float64, > 0, low <= open, close <= high) and
-`volume` (float64, >= 0; NaN in every row of a market that reports none); a future may have
-`contract` (text) besides. Shapes: B bars.
+`volume` (float64, >= 0; NaN in every row of a market that reports none). Besides, a future may have
+`contract` (text), and a market that is quoted on both sides `half_spread` (float64, 0 to 0.1: half
+of ask less bid at the open, as a fraction of the mid; prices are mids then). Shapes: B bars.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from rl_core.base.errors import TollgateError
 from rl_core.market.sessions import trading_hours
 from rl_core.market.settings import (
     COLUMNS,
+    HALF_SPREAD,
     OPTIONAL_COLUMNS,
     PRICE_COLUMNS,
     BarsConfig,
@@ -37,6 +39,11 @@ def has_volume(bars: pd.DataFrame) -> bool:
     return bool(bars["volume"].notna().any())
 
 
+def half_spread(bars: pd.DataFrame) -> NDArray[np.float64]:
+    """Half of the quoted spread at each bar's open, fraction of the mid, (B,); 0 without quotes."""
+    return bars[HALF_SPREAD].to_numpy() if HALF_SPREAD in bars else np.zeros(len(bars))
+
+
 def describe_rows(rows: NDArray[np.int64] | list[int], limit: int = 5) -> str:
     """`rows 3, 4, 5 and 12 more`: row numbers as an error message shows them."""
     shown = ", ".join(str(row) for row in rows[:limit])
@@ -44,11 +51,13 @@ def describe_rows(rows: NDArray[np.int64] | list[int], limit: int = 5) -> str:
     return f"{'row' if len(rows) == 1 else 'rows'} {shown}{more}"
 
 
+LARGEST_HALF_SPREAD = 0.1  # of the mid: more is a spread in units of price
 _NUMBERS = dict.fromkeys(PRICE_COLUMNS, "a finite number > 0") | {"volume": "a finite number >= 0"}
 _TYPES = {
     "timestamp": "datetime64[ns, UTC]",
     **dict.fromkeys(_NUMBERS, "float64"),
     "contract": "str",
+    HALF_SPREAD: "float64",
 }
 
 
@@ -159,6 +168,12 @@ def _require_values(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
                 f"bars column {name} must be {must}, was {values[wrong[0]]} "
                 f"({describe_rows(numbers[wrong])})"
             )
+    spread = half_spread(bars)
+    if len(wrong := np.flatnonzero(~((spread >= 0) & (spread <= LARGEST_HALF_SPREAD)))):
+        raise TollgateError(
+            f"bars column {HALF_SPREAD} must be a fraction of the price from 0 to "
+            f"{LARGEST_HALF_SPREAD}, was {spread[wrong[0]]:g} ({describe_rows(numbers[wrong])})"
+        )
 
 
 def _require_order(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:

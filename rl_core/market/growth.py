@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from rl_core.base.errors import TollgateError
 from rl_core.market.bars import has_volume
 
 
@@ -12,8 +13,17 @@ def joined(before: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         before: (B,) bars of the last update, held to the contract.
-        fresh: (B',) bars that the source has now, of the same instrument and columns.
+        fresh: (B',) bars that the source has now, of the same instrument.
+
+    Raises:
+        TollgateError: one of them has columns that the other lacks.
     """
+    if set(before.columns) != set(fresh.columns):
+        raise TollgateError(
+            "bars that are joined must have the same columns, was "
+            f"{', '.join(sorted(set(before.columns) ^ set(fresh.columns)))} in one only: the "
+            "source is laid out otherwise than at the last update; mend it, or begin a desk anew"
+        )
     gone = before[~before["timestamp"].isin(fresh["timestamp"])]
     if gone.empty or fresh.empty:
         return fresh if gone.empty else before

@@ -25,6 +25,7 @@ from rl_core.market.bars import (
 from rl_core.market.quality import QualityReport, assess_quality
 from rl_core.market.settings import (
     COLUMNS,
+    HALF_SPREAD,
     OPTIONAL_COLUMNS,
     PRICE_COLUMNS,
     BarsConfig,
@@ -130,7 +131,8 @@ def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = Non
     frame["volume"] = _volume(named, config, rows, notes)
     for column in OPTIONAL_COLUMNS:
         if column in named:
-            frame[column] = parse_names(named[column], column, rows)
+            parse = parse_numbers if column == HALF_SPREAD else parse_names
+            frame[column] = parse(named[column], column, rows)
     _round_extremes(frame, notes)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
@@ -276,5 +278,7 @@ def _select_columns(table: Table, config: BarsConfig, path: Path) -> pd.DataFram
             if frame["symbol"].nunique() > 1:
                 raise TollgateError(said)
             raise AdvisedError(said, symbol=other)
-    wanted = [*COLUMNS, *(OPTIONAL_COLUMNS if config.has_contracts else ())]
+    wanted = [
+        *COLUMNS, *(n for n in OPTIONAL_COLUMNS if n == HALF_SPREAD or config.has_contracts),
+    ]  # fmt: skip
     return pd.DataFrame({name: frame[name] for name in wanted if name in frame.columns})

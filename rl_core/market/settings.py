@@ -339,7 +339,13 @@ PRICE_COLUMNS = ("open", "high", "low", "close")
 COLUMNS = ("timestamp", *PRICE_COLUMNS, "volume")
 
 
-OPTIONAL_COLUMNS = ("contract",)
+SIDES = ("bid", "ask")
+
+
+HALF_SPREAD = "half_spread"  # of a market that is quoted on both sides, fraction of the mid
+
+
+OPTIONAL_COLUMNS = ("contract", HALF_SPREAD)
 
 
 SIMULATED = "SIM"  # with which the symbol of simulated bars must begin
@@ -429,7 +435,8 @@ class BarsConfig(SourceConfig):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        names = [*COLUMNS, *OPTIONAL_COLUMNS, "symbol", "date", "time"]
+        quotes = [f"{side}_{price}" for side in SIDES for price in PRICE_COLUMNS]
+        names = [*COLUMNS, *OPTIONAL_COLUMNS, *quotes, "symbol", "date", "time"]
         if unknown := sorted(set(self.columns) - set(names)):
             known = ", ".join(names)
             raise ValueError(f"columns must map from {known}, was {', '.join(unknown)}")

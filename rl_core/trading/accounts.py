@@ -45,6 +45,7 @@ def trade_and_mark(
     close_price: Number,
     impact_scale: Number,
     rates: CostRates,
+    half_spread: Number,
 ) -> Mark:
     """Fill at the open, pay for a short over the bar, mark at the close.
 
@@ -53,8 +54,9 @@ def trade_and_mark(
     is_ruined = cash + units * open_price <= 0
     order_target = choose(is_ruined, 0.0, target)
     fill = rebalance(
-        cash, units, is_order | is_ruined, order_target, open_price, impact_scale, rates
-    )
+        cash, units, is_order | is_ruined, order_target, open_price, impact_scale, rates,
+        half_spread,
+    )  # fmt: skip
     value = fill.units * close_price
     borrow_cost = choose(value < 0, -value * rates.borrow_per_bar, 0.0 * value)
     cash_after = fill.cash - borrow_cost

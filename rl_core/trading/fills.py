@@ -40,6 +40,7 @@ def rebalance(
     price: Number,
     impact_scale: Number,
     rates: CostRates,
+    half_spread: Number,
 ) -> Fill:
     """Trade so that `target` of the equity that is left after costs is held in the asset.
 
@@ -51,6 +52,7 @@ def rebalance(
         price: the open at which the order fills, before costs.
         impact_scale: impact rate of a trade of value 1.
         rates: what trading costs.
+        half_spread: quoted at this open, fraction of the price, besides what the rates have.
 
     A change smaller than the rebalance band is not traded, but going flat always is. With value x
     bought at cost rate k, held + x = target (equity - k x), so x = wanted / (1 + k target); the
@@ -66,7 +68,7 @@ def rebalance(
 
     impact = impact_scale * abs(wanted) ** 0.5
     impact = choose(impact >= rates.max_impact, rates.max_impact, impact)
-    price_cost = rates.price_cost + impact
+    price_cost = rates.price_cost + half_spread + impact
     cost_rate = side * ((1 + side * price_cost) * (1 + side * rates.commission) - 1)
     value = wanted / (1 + side * cost_rate * target)
 

@@ -27,13 +27,22 @@ COSTLY = CostRates(
 )
 
 
+def test_a_quoted_spread_is_paid_on_both_ways() -> None:
+    # mid 10, bid 9.9, ask 10.1: 100 buys 100 / 10.1 units, which are sold at 9.9
+    bought = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.0, FREE, 0.01)
+    assert (bought.units, bought.price) == (pytest.approx(100 / 10.1), pytest.approx(10.1))
+    sold = rebalance(bought.cash, bought.units, True, 0.0, 10.0, 0.0, FREE, 0.01)
+    assert sold.cash == pytest.approx(100 / 10.1 * 9.9)
+    assert bought.cost + sold.cost == pytest.approx(100 - sold.cash)
+
+
 def test_a_free_full_buy_spends_all_cash() -> None:
-    fill = rebalance(100.0, 0.0, True, 1.0, 20.0, 0.0, FREE)
+    fill = rebalance(100.0, 0.0, True, 1.0, 20.0, 0.0, FREE, 0.0)
     assert (fill.cash, fill.units, fill.price, fill.cost) == (0.0, 5.0, 20.0, 0.0)
 
 
 def test_a_full_buy_pays_its_costs_out_of_the_same_money() -> None:
-    fill = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.0, COSTLY)
+    fill = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.0, COSTLY, 0.0)
     # one unit costs 10 x 1.02 at the fill and 1% commission on that
     assert fill.units == pytest.approx(100 / (10 * 1.02 * 1.01))
     assert fill.price == pytest.approx(10.2)
@@ -42,35 +51,35 @@ def test_a_full_buy_pays_its_costs_out_of_the_same_money() -> None:
 
 
 def test_a_round_trip_at_a_constant_price_loses_the_costs_both_ways() -> None:
-    bought = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.0, COSTLY)
-    sold = rebalance(bought.cash, bought.units, True, 0.0, 10.0, 0.0, COSTLY)
+    bought = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.0, COSTLY, 0.0)
+    sold = rebalance(bought.cash, bought.units, True, 0.0, 10.0, 0.0, COSTLY, 0.0)
     assert sold.units == 0.0
     assert sold.cash == pytest.approx(100 * (0.98 * 0.99) / (1.02 * 1.01))
 
 
 def test_a_full_short_receives_less_than_it_owes() -> None:
-    fill = rebalance(100.0, 0.0, True, -1.0, 10.0, 0.0, COSTLY)
+    fill = rebalance(100.0, 0.0, True, -1.0, 10.0, 0.0, COSTLY, 0.0)
     equity = fill.cash + fill.units * 10
     assert fill.units * 10 == pytest.approx(-equity)  # exactly -1 of what is left
     assert equity == pytest.approx(100 - fill.cost)
-    covered = rebalance(fill.cash, fill.units, True, 0.0, 10.0, 0.0, COSTLY)
+    covered = rebalance(fill.cash, fill.units, True, 0.0, 10.0, 0.0, COSTLY, 0.0)
     assert covered.units == 0.0
 
 
 def test_impact_follows_the_square_root_and_stops_at_its_cap() -> None:
     rates = FREE._replace(max_impact=0.05)
-    small = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.001, rates)
+    small = rebalance(100.0, 0.0, True, 1.0, 10.0, 0.001, rates, 0.0)
     assert small.price == pytest.approx(10 * (1 + 0.001 * 10))  # sqrt(100) = 10
-    assert rebalance(100.0, 0.0, True, 1.0, 10.0, 1e6, rates).price == pytest.approx(10.5)
+    assert rebalance(100.0, 0.0, True, 1.0, 10.0, 1e6, rates, 0.0).price == pytest.approx(10.5)
 
 
 def test_hold_and_changes_within_the_band_trade_nothing_but_going_flat_always_does() -> None:
     banded = COSTLY._replace(rebalance_band=0.2)
     held = (50.0, 5.0)  # at 10: half invested
-    assert rebalance(*held, False, 1.0, 10.0, 0.0, banded)[:2] == held
-    assert rebalance(*held, True, 0.6, 10.0, 0.0, banded)[:2] == held
-    assert rebalance(*held, True, 0.8, 10.0, 0.0, banded).units > 5.0
-    assert rebalance(99.0, 0.1, True, 0.0, 10.0, 0.0, banded).units == 0.0
+    assert rebalance(*held, False, 1.0, 10.0, 0.0, banded, 0.0)[:2] == held
+    assert rebalance(*held, True, 0.6, 10.0, 0.0, banded, 0.0)[:2] == held
+    assert rebalance(*held, True, 0.8, 10.0, 0.0, banded, 0.0).units > 5.0
+    assert rebalance(99.0, 0.1, True, 0.0, 10.0, 0.0, banded, 0.0).units == 0.0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +95,7 @@ def test_orders_want_what_the_desk_allows(
 
 def test_a_short_pays_to_borrow_over_the_bar() -> None:
     rates = FREE._replace(borrow_per_bar=0.001)
-    mark = trade_and_mark(100.0, 0.0, True, -1.0, 10.0, 11.0, 0.0, rates)
+    mark = trade_and_mark(100.0, 0.0, True, -1.0, 10.0, 11.0, 0.0, rates, 0.0)
     assert mark.borrow_cost == pytest.approx(10 * 11 * 0.001)
     assert mark.equity == pytest.approx(200 - 110 - 0.11)
 
@@ -104,7 +113,7 @@ def test_money_is_conserved_and_an_order_reaches_its_target(
 ) -> None:
     cash, units, is_order, target, price, scale, commission, price_cost = account
     rates = COSTLY._replace(commission=commission, price_cost=price_cost)
-    fill = rebalance(cash, units, is_order, target, price, scale, rates)
+    fill = rebalance(cash, units, is_order, target, price, scale, rates, 0.0)
     before, after = cash + units * price, fill.cash + fill.units * price
     assert fill.cost >= 0
     assert after == pytest.approx(before - fill.cost, rel=1e-9, abs=1e-9)
@@ -120,13 +129,13 @@ def test_a_batch_in_torch_a_float_in_python_and_compiled_code_agree(
 ) -> None:
     columns = [
         torch.tensor(column, dtype=torch.bool if i == 2 else torch.float64)
-        for i, column in enumerate(zip(*[a[:6] for a in batch], strict=True))
+        for i, column in enumerate(zip(*[a[:7] for a in batch], strict=True))
     ]
-    cash, units, is_order, target, price, scale = columns
-    batched = rebalance(cash, units, is_order, target, price, scale, COSTLY)
+    *order, spread = columns
+    batched = rebalance(*order, COSTLY, spread)
     for i, account in enumerate(batch):
-        single = rebalance(*account[:6], rates=COSTLY)
-        compiled = rebalance_compiled(*account[:6], COSTLY)
+        single = rebalance(*account[:6], COSTLY, account[6])
+        compiled = rebalance_compiled(*account[:6], COSTLY, account[6])
         for name in ("cash", "units", "cost"):
             expected = getattr(single, name)
             assert getattr(batched, name)[i].item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
@@ -172,5 +181,5 @@ def test_an_account_without_a_cent_is_closed() -> None:
     costless = CostRates(
         commission=0.0, price_cost=0.0, max_impact=0.0, rebalance_band=0.0, borrow_per_bar=0.0
     )
-    mark = trade_and_mark(10.0, -1.0, False, 0.0, 10.0, 5.0, 0.0, costless)  # short at twice
+    mark = trade_and_mark(10.0, -1.0, False, 0.0, 10.0, 5.0, 0.0, costless, 0.0)  # short at twice
     assert (mark.units, mark.equity) == (0.0, 0.0)

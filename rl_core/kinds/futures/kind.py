@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from rl_core.base.errors import TollgateError, validated
 from rl_core.features.prepare import PreparedMarket
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import StateTable
 from rl_core.kinds.base import AccountWalk
 from rl_core.kinds.futures.engine import walk_future
@@ -21,6 +22,7 @@ from rl_core.kinds.futures.settings import FuturesDesk
 from rl_core.kinds.futures.state import FUTURES_STATE
 from rl_core.kinds.series import SeriesKind
 from rl_core.market.rolls import rolls
+from rl_core.market.settings import HALF_SPREAD
 from rl_core.teacher.analysts import SessionView
 from rl_core.teacher.vote import Vote, ensemble_vote
 from rl_core.trading.accounts import ACTIONS
@@ -107,6 +109,21 @@ class FuturesKind(SeriesKind):
     def decision_columns(self) -> tuple[str, ...]:
         """The bracket of the entry that a decision led to."""
         return ("fill_price", "stop_loss", "take_profit")
+
+    @override
+    def prepare(
+        self,
+        bars: pd.DataFrame,
+        sentiment: pd.DataFrame | None,
+        thresholds: RegimeThresholds | None,
+    ) -> PreparedMarket:
+        """As for any series; a future's slippage is set in points, and a quoted spread refused."""
+        if HALF_SPREAD in bars:
+            raise TollgateError(
+                "bars of a futures desk must be traded prices, was bid and ask: map open, high, "
+                "low and close in bars.columns, and set costs.slippage_ticks to half the spread"
+            )
+        return super().prepare(bars, sentiment, thresholds)
 
     @override
     def vote(self, market: PreparedMarket) -> Vote:

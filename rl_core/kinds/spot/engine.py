@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rl_core.base.units import NS_PER_DAY
 from rl_core.kinds.spot.settings import AccountConfig
-from rl_core.market.bars import nanoseconds
+from rl_core.market.bars import half_spread, nanoseconds
 from rl_core.trading.accounts import (
     HOLD,
     NEVER_TRADED_DAYS,
@@ -66,6 +66,7 @@ def walk_bars(
         action,
         strength,
         impact_scale,
+        half_spread(bars),
         rates,
         account.initial_cash,
         account.min_position,
@@ -83,6 +84,7 @@ def _walk(
     action: NDArray[np.int8],
     strength: Array,
     impact_scale: Array,
+    half_spread: Array,
     rates: CostRates,
     initial_cash: float,
     min_position: float,
@@ -101,7 +103,7 @@ def _walk(
             break
         mark = trade_and_mark(
             cash, units, action[t] != HOLD, target,
-            open_price[t + 1], close_price[t + 1], impact_scale[t], rates,
+            open_price[t + 1], close_price[t + 1], impact_scale[t], rates, half_spread[t + 1],
         )  # fmt: skip
         fill = mark.fill
         traded = fill.traded_units != 0

@@ -17,6 +17,7 @@ from rl_core.kinds.spot.settings import AccountConfig
 from rl_core.learning.envs.core import Observation, Step, StepAccounting
 from rl_core.learning.envs.windows import Windows, log_growth
 from rl_core.learning.settings import WindowConfig
+from rl_core.market.bars import half_spread
 from rl_core.trading.accounts import (
     HOLD,
     NEVER_TRADED_DAYS,
@@ -34,6 +35,7 @@ class SpotMarket:
     open: Tensor  # (B,)
     close: Tensor  # (B,)
     impact_scale: Tensor  # (B,)
+    half_spread: Tensor  # (B,) quoted at the open
     days: Tensor  # (B,) since the first bar
     features: Tensor  # (B, F) float32, each row known at that bar's close
 
@@ -50,6 +52,7 @@ class SpotMarket:
             open=put(market.bars["open"].to_numpy()),
             close=put(market.bars["close"].to_numpy()),
             impact_scale=put(market.impact_scale),
+            half_spread=put(half_spread(market.bars)),
             days=put(market.days),
             features=torch.tensor(market.features, device=device),
         )
@@ -109,6 +112,7 @@ def step(
     mark = trade_and_mark(
         state.cash, state.units, category != HOLD, target,
         market.open[bar], market.close[bar], market.impact_scale[state.bar], params.rates,
+        market.half_spread[bar],
     )  # fmt: skip
     traded = mark.fill.traded_units != 0
     peak_equity = torch.maximum(state.peak_equity, mark.equity)

@@ -20,6 +20,7 @@ from rl_core.kinds.series import SeriesKind
 from rl_core.kinds.spot.engine import walk_bars, walk_performance
 from rl_core.kinds.spot.settings import SpotDesk
 from rl_core.kinds.spot.state import SPOT_STATE
+from rl_core.market.settings import HALF_SPREAD
 from rl_core.teacher.vote import Vote, ensemble_vote
 from rl_core.trading.accounts import BUY, HOLD, NEVER_TRADED_DAYS, account_features
 from rl_core.trading.terms import CostRates
@@ -69,15 +70,14 @@ class SpotKind(SeriesKind):
         is_large = costs.impact_coefficient > 0 and costs.max_impact_rate > 4 * others
         return costs.max_impact_rate if is_large else None
 
-    @property
-    def _rates(self) -> CostRates:
-        return self.desk.costs.rates(self.desk.bars.interval_ns)
+    def _rates(self, market: PreparedMarket) -> CostRates:
+        is_quoted = HALF_SPREAD in market.bars
+        return self.desk.costs.rates(self.desk.bars.interval_ns, is_quoted=is_quoted)
 
-    @property
-    def _params(self) -> SpotParams:
+    def _params(self, market: PreparedMarket) -> SpotParams:
         from rl_core.kinds.spot.env import SpotParams
 
-        return SpotParams(self._rates, self.desk.account, self.desk.environment)
+        return SpotParams(self._rates(market), self.desk.account, self.desk.environment)
 
     @override
     def vote(self, market: PreparedMarket) -> Vote:
@@ -96,8 +96,9 @@ class SpotKind(SeriesKind):
         span = slice(first_bar, first_bar + len(action))
         bars = market.bars.iloc[span]
         walk = walk_bars(
-            bars, action, strength, market.impact_scale[span], self._rates, self.desk.account
-        )
+            bars, action, strength, market.impact_scale[span], self._rates(market),
+            self.desk.account,
+        )  # fmt: skip
         columns = account_features(
             walk.cash, walk.units, bars["close"].to_numpy(), walk.days_since_trade, np.tanh
         )
@@ -143,7 +144,9 @@ class SpotKind(SeriesKind):
         from rl_core.kinds.spot.env import SpotMarket, SpotWindows
 
         nowhere = torch.empty(0, dtype=torch.int64, device=device)
-        return SpotWindows(nowhere, SpotMarket.from_prepared(market, device, dtype), self._params)
+        return SpotWindows(
+            nowhere, SpotMarket.from_prepared(market, device, dtype), self._params(market)
+        )
 
     @override
     def training_environment(
@@ -159,7 +162,7 @@ class SpotKind(SeriesKind):
         from rl_core.learning.envs.core import allowed_starts
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
-        return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params)
+        return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params(market))
 
     @override
     def independent_spans(

@@ -17,7 +17,10 @@ class CostConfig(BaseModel):
 
     commission_rate: float = Field(default=0.001, ge=0, lt=0.1, description="of traded value")
     slippage_rate: float = Field(default=0.0005, ge=0, lt=0.1, description="of price, per fill")
-    half_spread_rate: float = Field(default=0.0001, ge=0, lt=0.1, description="of price, per fill")
+    half_spread_rate: float = Field(
+        default=0.0001, ge=0, lt=0.1,
+        description="of price, per fill; bars of bid and ask bring their own",
+    )  # fmt: skip
     impact_coefficient: float = Field(
         default=1.0, ge=0, description="Y in Y x sigma x sqrt(value / bar's mean traded value)"
     )
@@ -27,11 +30,17 @@ class CostConfig(BaseModel):
         default=0.1, ge=0, lt=1, description="no trade for a smaller change of position"
     )
 
-    def rates(self, interval_ns: int) -> CostRates:
-        """The same costs as a fill takes them."""
+    def rates(self, interval_ns: int, *, is_quoted: bool = False) -> CostRates:
+        """The same costs as a fill takes them.
+
+        Args:
+            interval_ns: a bar's length.
+            is_quoted: bars bring their own spread, which counts instead of the desk's.
+        """
+        half_spread = 0.0 if is_quoted else self.half_spread_rate
         return CostRates(
             commission=self.commission_rate,
-            price_cost=self.slippage_rate + self.half_spread_rate,
+            price_cost=self.slippage_rate + half_spread,
             max_impact=self.max_impact_rate,
             rebalance_band=self.rebalance_band,
             borrow_per_bar=self.borrow_annual_rate * interval_ns / NS_PER_YEAR,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from rl_core.base.errors import TollgateError
 from rl_core.market.settings import BarsConfig
+from rl_core.market.sources.quotes import mid_of_quotes
 from rl_core.market.sources.table import Table
 from rl_core.market.sources.text import TWO_LEVELS
 
@@ -35,6 +36,7 @@ def understood(table: Table, config: BarsConfig) -> Table:
         TollgateError: several tickers, of which none is the desk's.
     """
     table = _one_level(table, config)
+    table = mid_of_quotes(table, config.columns)
     table = _date_and_time(table, config)
     mapped = {own: name for name, own in config.columns.items()}
     renamed: dict[str, str] = {}

@@ -32,6 +32,7 @@ def market(opens: list[float], closes: list[float]) -> SpotMarket:
         open=torch.tensor(opens),
         close=torch.tensor(closes),
         impact_scale=torch.zeros(len(opens)),
+        half_spread=torch.zeros(len(opens)),
         days=torch.arange(len(opens)) / 24,
         features=torch.zeros(len(opens), 30),
     )
@@ -105,10 +106,14 @@ def random_walk(
 
 
 @pytest.mark.parametrize("min_position", [0.0, -1.0])
+@pytest.mark.parametrize("is_quoted", [False, True])
 def test_backtest_and_environment_agree_on_cash_position_and_equity(
-    prepare: Prepare, min_position: float
+    prepare: Prepare, min_position: float, is_quoted: bool
 ) -> None:
-    prepared = prepare(simulate_bars(600, seed=3))
+    bars = simulate_bars(600, seed=3)
+    if is_quoted:
+        bars["half_spread"] = np.random.default_rng(1).uniform(0, 0.01, len(bars))
+    prepared = prepare(bars)
     rates = CostConfig().rates(HOUR_NS)
     params = SpotParams(rates, AccountConfig(min_position=min_position), RULES)
     exact = SpotMarket.from_prepared(prepared, CPU, torch.float64)
