@@ -2,7 +2,8 @@
 
 The file (CSV or Parquet) has `published` (UTC) and `news`, `macro` (-1..1). A bar sees the
 latest row published before its close, and none that is older than `max_age_hours`; without a
-source both are 0. Shapes: B bars.
+source both are 0. A row that reached its reader later than it was published has `known` (UTC)
+besides, and counts from then. Shapes: B bars, R rows.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from rl_core.features.settings import SentimentConfig
 from rl_core.market.bars import describe_rows
 
 COLUMNS = ("news", "macro")
+KNOWN = "known"
 
 
 def sentiment_at_close(
@@ -34,19 +36,38 @@ def sentiment_at_close(
     """
     if published is None:
         return np.zeros((len(timestamps), len(COLUMNS)))
-    closes = pd.DataFrame({"published": timestamps + pd.Timedelta(interval_ns, "ns")})
-    known = pd.merge_asof(
-        closes,
-        published,
-        on="published",
-        allow_exact_matches=False,
-        tolerance=pd.Timedelta(hours=max_age_hours),
-    )
-    return known[list(COLUMNS)].fillna(0.0).to_numpy(dtype=np.float64)
+    closes = pd.DataFrame({KNOWN: timestamps + pd.Timedelta(interval_ns, "ns")})
+    in_order = published.assign(**{KNOWN: known_times(published)}).sort_values(KNOWN, kind="stable")
+    # of what is known at a time the latest published counts: late news of before says nothing new
+    is_newest = in_order["published"] >= in_order["published"].cummax()
+    seen = pd.merge_asof(closes, in_order[is_newest], on=KNOWN, allow_exact_matches=False)
+    is_fresh = seen[KNOWN] - seen["published"] <= pd.Timedelta(hours=max_age_hours)
+    return seen[list(COLUMNS)].where(is_fresh).fillna(0.0).to_numpy(dtype=np.float64)
+
+
+def known_times(published: pd.DataFrame) -> pd.Series:
+    """When each row could first be acted upon, (R,): not before it was published."""
+    if KNOWN not in published:
+        return published["published"]
+    return published[["published", KNOWN]].max(axis=1)
+
+
+def late_rows(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Rows that a source says were known at its last reading, and that it did not have then.
+
+    Args:
+        before: as `read_sentiment` gave it then; not empty.
+        now: the same source's rows now.
+    """
+    end = known_times(before).max()
+    both = now.merge(before, how="left", indicator=True)
+    return now[((both["_merge"] == "left_only") & (known_times(both) <= end)).to_numpy()]
 
 
 def read_sentiment(config: SentimentConfig, root: Path) -> pd.DataFrame | None:
-    """The source in order of publication: `published` (UTC), `news`, `macro`; None without one.
+    """The source in order of publication, (R,); None without one.
+
+    Columns are `published` (UTC), `news`, `macro` and, if the source has it, `known` (UTC).
 
     Raises:
         TollgateError: the file is missing, or a value is out of range.
@@ -69,11 +90,13 @@ def read_sentiment(config: SentimentConfig, root: Path) -> pd.DataFrame | None:
                 f"{name} sentiment must be within -1..1, was {table[name].iloc[bad[0]]!r} "
                 f"({describe_rows(bad)})"
             )
-    times = pd.to_datetime(table["published"], utc=True, errors="coerce").dt.as_unit("ns")
-    if times.isna().any():
-        raise TollgateError(
-            f"published must be times, was not in {describe_rows(np.flatnonzero(times.isna()))}"
-        )
-    return table.assign(published=times).sort_values("published", kind="stable")[
-        ["published", *COLUMNS]
-    ]
+    stamps = [name for name in ("published", KNOWN) if name in table.columns]
+    for name in stamps:
+        times = pd.to_datetime(table[name], utc=True, errors="coerce").dt.as_unit("ns")
+        if times.isna().any():
+            raise TollgateError(
+                f"{name} must be times, was not in {describe_rows(np.flatnonzero(times.isna()))}"
+            )
+        table[name] = times
+    rows = table.sort_values("published", kind="stable")[["published", *COLUMNS, *stamps[1:]]]
+    return rows.reset_index(drop=True)

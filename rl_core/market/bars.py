@@ -52,12 +52,14 @@ def describe_rows(rows: NDArray[np.int64] | list[int], limit: int = 5) -> str:
 
 
 LARGEST_HALF_SPREAD = 0.1  # of the mid: more is a spread in units of price
-_NUMBERS = dict.fromkeys(PRICE_COLUMNS, "a finite number > 0") | {"volume": "a finite number >= 0"}
+_NUMBERS = dict.fromkeys(PRICE_COLUMNS, "a finite number > 0") | {
+    "volume": "a finite number >= 0",
+    HALF_SPREAD: f"a fraction of the price from 0 to {LARGEST_HALF_SPREAD}",
+}
 _TYPES = {
     "timestamp": "datetime64[ns, UTC]",
     **dict.fromkeys(_NUMBERS, "float64"),
     "contract": "str",
-    HALF_SPREAD: "float64",
 }
 
 
@@ -158,22 +160,30 @@ def _require_values(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:
             f"({describe_rows(numbers[unknown])})"
         )
     for name, must in _NUMBERS.items():
-        values = bars[name].to_numpy()
-        if name == "volume" and not has_volume(bars):
-            continue
-        low = values >= 0 if name == "volume" else values > 0
-        wrong = np.flatnonzero(~(low & (values <= LARGEST_FLOAT32)))  # NaN is neither
-        if len(wrong):
+        if name in bars and len(wrong := np.flatnonzero(_out_of_range(bars, name))):
             raise TollgateError(
-                f"bars column {name} must be {must}, was {values[wrong[0]]} "
+                f"bars column {name} must be {must}, was {bars[name].iloc[wrong[0]]} "
                 f"({describe_rows(numbers[wrong])})"
             )
-    spread = half_spread(bars)
-    if len(wrong := np.flatnonzero(~((spread >= 0) & (spread <= LARGEST_HALF_SPREAD)))):
-        raise TollgateError(
-            f"bars column {HALF_SPREAD} must be a fraction of the price from 0 to "
-            f"{LARGEST_HALF_SPREAD}, was {spread[wrong[0]]:g} ({describe_rows(numbers[wrong])})"
-        )
+
+
+def _out_of_range(bars: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """Where a column of numbers is outside its range, (B,); NaN is."""
+    values = bars[name].to_numpy()
+    if name == "volume" and not has_volume(bars):
+        return np.zeros(len(bars), dtype=bool)
+    low = values > 0 if name in PRICE_COLUMNS else values >= 0
+    return ~(low & (values <= (LARGEST_HALF_SPREAD if name == HALF_SPREAD else LARGEST_FLOAT32)))
+
+
+def impossible(bars: pd.DataFrame) -> NDArray[np.bool_]:
+    """Bars with a number that is none, or out of range, or that contradicts its bar, (B,)."""
+    found = np.zeros(len(bars), dtype=bool)
+    for name in _NUMBERS:
+        if name in bars:
+            found |= _out_of_range(bars, name)
+    found[np.concatenate(list(ohlc_contradictions(bars).values()))] = True
+    return found
 
 
 def _require_order(bars: pd.DataFrame, numbers: NDArray[np.int64]) -> None:

@@ -20,6 +20,15 @@ from rl_core.market.sessions import TradingHours, trading_hours
 from rl_core.market.settings import PRICE_COLUMNS, QualityConfig, SessionConfig
 
 MAX_UNIT_ERROR = 0.1  # in powers of ten, around a whole one
+ROW_CHECKS = {  # check -> list of rows in a report, and what they are
+    "bars_lie_on_the_grid": ("off_grid_rows", "that open at other times than most"),
+    "no_price_is_a_bad_print": ("bad_print_rows", "with a price that jumps away and is back"),
+    "volume_has_one_unit": ("volume_unit_rows", "with volume in another unit than most"),
+    "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
+    "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
+    "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
+    "prices_are_adjusted": ("split_rows", "that fall or rise as if by a split"),
+}
 
 
 class Gap(BaseModel):

@@ -5,6 +5,7 @@ repaired only where the desk says so. A file that runs newest first is turned ro
 an order and not a defect. Shapes: B bars.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,7 @@ from rl_core.market.bars import (
     require_interval,
 )
 from rl_core.market.quality import QualityReport, assess_quality
+from rl_core.market.rolls import CONTRACT
 from rl_core.market.settings import (
     COLUMNS,
     HALF_SPREAD,
@@ -106,13 +108,20 @@ def without_repeats(raw: RawBars) -> RawBars:
     return raw.take(np.flatnonzero(~repeats))
 
 
-def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = None) -> RawBars:
+def read_raw_bars(
+    config: BarsConfig,
+    root: Path,
+    now: pd.Timestamp | None = None,
+    *,
+    keeps_impossible: bool = False,
+) -> RawBars:
     """Read without holding to the contract: what the quality report looks at.
 
     Args:
         config: the source.
         root: what a relative path starts from.
         now: time of reading, UTC; a bar that closes later is still open.
+        keeps_impossible: read a cell that is no number as NaN, since its bar will be left out.
 
     Raises:
         TollgateError: no such file or column, or a cell that is not a number or a time.
@@ -126,13 +135,17 @@ def read_raw_bars(config: BarsConfig, root: Path, now: pd.Timestamp | None = Non
         raise TollgateError(f"bars must have at least one row, was none in {path}")
     times = parse_timestamps(named["timestamp"], config, rows)
     frame = pd.DataFrame({"timestamp": opening_times(times, config, rows)})
+
+    def numbers(column: str) -> pd.Series:
+        return parse_numbers(named[column], column, rows, keeps_others=keeps_impossible)
+
     for column in PRICE_COLUMNS:
-        frame[column] = parse_numbers(named[column], column, rows) * config.price_scale
-    frame["volume"] = _volume(named, config, rows, notes)
-    for column in OPTIONAL_COLUMNS:
-        if column in named:
-            parse = parse_numbers if column == HALF_SPREAD else parse_names
-            frame[column] = parse(named[column], column, rows)
+        frame[column] = numbers(column) * config.price_scale
+    frame["volume"] = _volume(named, config, numbers, notes)
+    if CONTRACT in named:
+        frame[CONTRACT] = parse_names(named[CONTRACT], CONTRACT, rows)
+    if HALF_SPREAD in named:
+        frame[HALF_SPREAD] = numbers(HALF_SPREAD)
     _round_extremes(frame, notes)
     steps = np.diff(nanoseconds(frame["timestamp"]))
     newest_first = bool((steps < 0).sum() > (steps > 0).sum())
@@ -218,7 +231,12 @@ def without_open_candle(raw: RawBars, config: BarsConfig, now: pd.Timestamp) -> 
     return replace(raw.take(others), notes=[*raw.notes, note])
 
 
-def _volume(named: pd.DataFrame, config: BarsConfig, rows: Rows, notes: list[str]) -> pd.Series:
+def _volume(
+    named: pd.DataFrame,
+    config: BarsConfig,
+    numbers: Callable[[str], pd.Series],
+    notes: list[str],
+) -> pd.Series:
     """What was traded in each bar, (B,); NaN in all of them on a market that reports none."""
     none = pd.Series(np.full(len(named), np.nan))
     if config.volume == "none":
@@ -226,7 +244,7 @@ def _volume(named: pd.DataFrame, config: BarsConfig, rows: Rows, notes: list[str
     if "volume" not in named:
         notes.append("no column of volume: taken as a market that reports none (volume: none)")
         return none
-    volume = parse_numbers(named["volume"], "volume", rows)
+    volume = numbers("volume")
     if config.volume == "traded" and not (volume != 0).any():
         raise TollgateError("bars must have volume (volume: traded), was 0 in every row")
     if config.volume is None and not (volume != 0).any():

@@ -190,6 +190,11 @@ BAR_CHECKS: dict[str, tuple[Literal["block", "warn"], str]] = {
         "warn",
         "Old bars that a source changed since the last snapshot: models before it saw others.",
     ),
+    "sentiment_came_in_time": (
+        "warn",
+        "News that a source added later, with times of before: nobody could have known it. Give "
+        "such rows a column `known`.",
+    ),
     "universe_is_not_of_survivors": ("warn", "A universe chosen afterwards flatters results."),
     "bars_are_current": (
         "warn",
@@ -197,6 +202,13 @@ BAR_CHECKS: dict[str, tuple[Literal["block", "warn"], str]] = {
         "source, or switch on the desk's update.",
     ),
 }  # fmt: skip
+
+
+# defects that quality.repair may name: prices that cannot be, and checks whose rows can be left out
+REPAIRS = (
+    "contract", "bars_lie_on_the_grid", "no_price_is_a_bad_print", "prices_have_one_unit",
+    "prices_move", "the_feed_never_died",
+)  # fmt: skip
 
 
 class QualityConfig(BaseModel):
@@ -226,6 +238,11 @@ class QualityConfig(BaseModel):
     max_bars_late: int = Field(
         default=2, ge=1, description="bars that may have closed since the newest one"
     )
+    repair: tuple[str, ...] = Field(
+        default=(),
+        description="defects whose bars are left out, and told: "
+        f"{', '.join(REPAIRS)}; the source stays as it is",
+    )
     severity: dict[str, Literal["block", "warn"]] = Field(
         default_factory=dict, description="check of the bars -> what its failure does"
     )
@@ -241,6 +258,16 @@ class QualityConfig(BaseModel):
                 f"{', '.join(unknown)}"
             )
         return severity
+
+    @field_validator("repair")
+    @classmethod
+    def _names_repairs(cls, repair: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(repair) - set(REPAIRS)):
+            raise ValueError(
+                f"repair must name defects that can be left out ({', '.join(REPAIRS)}), was "
+                f"{', '.join(unknown)}"
+            )
+        return repair
 
     def blocks(self, check: str) -> bool:
         """True if a failure of the check stops the chain."""

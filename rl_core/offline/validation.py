@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.units import length_ns
 from rl_core.features.prepare import PreparedMarket
+from rl_core.features.sentiment import known_times
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import continuous_prices
 from rl_core.market.settings import Split
@@ -55,7 +56,7 @@ class MarketSource:
         bars, sentiment = self.bars[self.bars["timestamp"] <= moment], self.sentiment
         if sentiment is not None:
             close = moment + pd.Timedelta(self.interval_ns, "ns")
-            sentiment = sentiment[sentiment["published"] < close]
+            sentiment = sentiment[known_times(sentiment) < close]
         return self.prepare(bars, sentiment)
 
 
@@ -230,7 +231,7 @@ def check_lookahead(
     """Stored features and regimes equal those of all bars, and of bars that end at the decision.
 
     All rows are compared with one computation over all bars; at some of them it is repeated on
-    what was there at the decision: bars up to it, sentiment published before its close. The
+    what was there at the decision: bars up to it, sentiment known before its close. The
     thresholds are those fitted on train: parameters that are known before validation begins.
     """
     columns = [*source.names, "regime"]

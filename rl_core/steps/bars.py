@@ -4,10 +4,10 @@ import pandas as pd
 
 from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.paths import PROJECT_ROOT
-from rl_core.features.sentiment import read_sentiment
+from rl_core.features.sentiment import late_rows, read_sentiment
 from rl_core.market.bars import describe_rows
-from rl_core.market.quality import QualityReport
-from rl_core.market.settings import BAR_CHECKS, QualityConfig
+from rl_core.market.quality import ROW_CHECKS, QualityReport
+from rl_core.market.settings import BAR_CHECKS, REPAIRS, QualityConfig
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.latest_bars import (
     LATEST,
@@ -16,6 +16,7 @@ from rl_core.steps.latest_bars import (
     judge_history,
     quality_of,
     refuse_old_bars,
+    snapshot_before,
     update_bars,
 )
 from rl_core.steps.sections import LIMITS
@@ -96,21 +97,30 @@ def quality_counts(report: QualityReport) -> dict[str, object]:
     return counts
 
 
-ROW_CHECKS = {  # check -> list of rows in the quality report, and what they are
-    "bars_lie_on_the_grid": ("off_grid_rows", "that open at other times than most"),
-    "no_price_is_a_bad_print": ("bad_print_rows", "with a price that jumps away and is back"),
-    "volume_has_one_unit": ("volume_unit_rows", "with volume in another unit than most"),
-    "prices_have_one_unit": ("unit_error_rows", "with prices off by a power of ten"),
-    "the_feed_never_died": ("dead_rows", "in stretches without volume or change"),
-    "rolls_are_plausible": ("bad_roll_rows", "that change the contract as no exchange does"),
-    "prices_are_adjusted": ("split_rows", "that fall or rise as if by a split"),
-}
-
-
 def judge(context: DeskContext, bars: Opened[BarsFacts]) -> list[Check]:
     """Warn of a source that meets the contract and is still not good, or stop it."""
     limits = context.desk.quality
-    return [*checks_of(quality_of(bars), limits), judge_history(BARS, context, bars)]
+    return [
+        *checks_of(quality_of(bars), limits),
+        judge_history(BARS, context, bars),
+        judge_sentiment(context, bars),
+    ]
+
+
+def judge_sentiment(context: DeskContext, bars: Opened[BarsFacts]) -> Check:
+    """Warn of news that was added or changed after its time, or stop the chain."""
+    name, said, late = "sentiment_came_in_time", "there was none before", 0
+    before = snapshot_before(BARS, context, bars)
+    if before is not None and before.facts.sentiment_rows and bars.facts.sentiment_rows:
+        rows = late_rows(before.read_frame(SENTIMENT), bars.read_frame(SENTIMENT))
+        late, said = len(rows), "no row of before was added or changed"
+        if late:
+            said = (
+                f"{late:,} rows were added or changed after their time, the first of "
+                f"{rows['published'].iloc[0]:%Y-%m-%d %H:%M}: a column known says when they came"
+            )
+    check = BARS.verdict(name, late == 0, said, rows=late)
+    return check.model_copy(update={"is_blocking": context.desk.quality.blocks(name)})
 
 
 MOST_NAMED = 5
@@ -173,6 +183,8 @@ def checks_of(report: QualityReport, limits: QualityConfig) -> list[Check]:
     for name, (field, meaning) in ROW_CHECKS.items():
         rows: list[int] = getattr(report, field)
         where = f": {describe_rows(rows)}" if rows else ""
+        if rows and name in REPAIRS:
+            where += f"; quality.repair: [{name}] leaves them out"
         if named := report.named.get(field, []):
             where += f" ({', '.join(named[:MOST_NAMED])}): mend them, or name what is real in "
             where += "bars.known_moves"

@@ -24,6 +24,7 @@ from rl_core.market.readers import (
     checked_bars,
     read_raw_bars,
 )
+from rl_core.market.repairs import without_impossible, without_oddities
 from rl_core.market.sessions import trading_hours
 from rl_core.market.settings import BarsConfig
 
@@ -64,7 +65,13 @@ def _series_source(desk: SeriesDesk, before: pd.DataFrame | None) -> Source:
     if config.download is not None:
         raw, is_complete = download(config, before)
     else:
-        raw = _simulated(config) if config.is_simulated else read_raw_bars(config, PROJECT_ROOT)
+        repairs = "contract" in desk.quality.repair
+        raw = (
+            _simulated(config)
+            if config.is_simulated
+            else read_raw_bars(config, PROJECT_ROOT, keeps_impossible=repairs)
+        )
+        raw = without_impossible(raw, desk.quality)
         if config.grows:
             for note in raw.notes:
                 log.info("bars: %s", note)
@@ -76,6 +83,7 @@ def _series_source(desk: SeriesDesk, before: pd.DataFrame | None) -> Source:
                 )  # fmt: skip
             # rows and notes of a file would differ from update to update, and the bars would not
             raw = as_read(bars if before is None else joined(before, bars))
+    raw = without_oddities(raw, config, desk.quality)
     return Source(
         assess_source(raw, config, desk.quality), lambda: checked_bars(raw, config), is_complete
     )

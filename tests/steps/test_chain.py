@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError
 from rl_core.lab.markets.spot import simulate_bars
 from rl_core.learning.models.policy_file import new_model
@@ -245,6 +246,28 @@ def test_sentiment_is_sealed_with_the_bars_and_reaches_the_state(tmp_path: Path)
     assert dataset["macro_sentiment"].loc["2015-02-02 12:00:00+00:00"] == -0.25
     assert dataset["news_sentiment"].loc["2015-02-04 00:00:00+00:00"] == 0.0
     assert all(check.passed for check in verdicts(work, OFFLINE_DATASET))
+
+
+def test_news_that_came_after_its_time_is_told(tmp_path: Path) -> None:
+    news = tmp_path / "news.csv"
+    rows = "published,news,macro\n2015-02-01 00:30,0.5,-0.25\n"
+    news.write_text(rows)
+    desk = small_desk(bars_file(tmp_path), sentiment={"path": str(news), "max_age_hours": 48.0})
+    context = DeskContext.open(desk, tmp_path / "data")
+
+    def check() -> Check:
+        build(context, BARS)
+        found = {check.name: check for check in verdicts(context, BARS)}
+        return found["sentiment_came_in_time"]
+
+    assert check().passed
+    news.write_text(f"{rows}2015-02-03 00:30,0.1,0.0\n")  # news of later
+    assert check().passed
+    news.write_text(f"{rows}2015-02-01 12:00,0.9,0.0\n2015-02-03 00:30,0.1,0.0\n")
+    late = check()
+    assert not late.passed
+    assert not late.is_blocking
+    assert "1 rows were added or changed after their time, the first of 2015-02-01" in late.detail
 
 
 def test_deployment_is_refused_when_the_gate_refused(own: DeskContext) -> None:

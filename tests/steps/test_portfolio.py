@@ -157,6 +157,7 @@ def test_survivors_are_named_as_such(work: DeskContext, tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"sentiment": {"path": "x.csv"}}, "no sentiment.path"),
+        ({"quality": {"repair": ["prices_move"]}}, "no quality.repair"),
         ({"dataset": {"horizons": ["1h", "24h"]}}, "must be whole sessions"),
         ({"splits": {"purge": "24h"}}, "splits.purge must be at least the longest"),
         ({"bars": {"symbol": "TEST"}}, "must have one of path and url"),

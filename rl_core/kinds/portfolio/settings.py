@@ -234,6 +234,11 @@ class PortfolioDesk(DeskConfig):
     def _nothing_is_ignored(self) -> Self:
         if self.sentiment.path is not None:
             raise ValueError("a portfolio desk must have no sentiment.path: its state has no place")
+        if self.quality.repair:
+            raise ValueError(
+                "a portfolio desk must have no quality.repair, which leaves out bars of one "
+                f"instrument, was {', '.join(self.quality.repair)}"
+            )
         return self
 
     @property

@@ -144,15 +144,23 @@ def parse_names(column: pd.Series, name: str, rows: Rows) -> pd.Series:
     return column.astype("str")
 
 
-def parse_numbers(column: pd.Series, name: str, rows: Rows) -> pd.Series:
+def parse_numbers(
+    column: pd.Series, name: str, rows: Rows, *, keeps_others: bool = False
+) -> pd.Series:
     """Finite numbers as float64, (R,).
+
+    Args:
+        column: cells.
+        name: of the column, for the message.
+        rows: where each cell stands.
+        keeps_others: leave what is no number as NaN, to be dealt with by its bar.
 
     Raises:
         TollgateError: a cell that is none, with its row.
     """
     numbers = pd.to_numeric(column, errors="coerce").astype("float64")
     bad = np.flatnonzero(~np.isfinite(numbers))
-    if len(bad):
+    if len(bad) and not keeps_others:
         raise TollgateError(
             f"bars column {name} must hold finite numbers, was {column.iloc[bad[0]]!r} "
             f"({describe_rows(rows[bad])})"
