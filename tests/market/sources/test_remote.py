@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import pandas as pd
 import pytest
+from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine
 
 from rl_core.base.errors import TollgateError
@@ -48,6 +49,31 @@ def test_files_behind_a_url_are_what_they_are_on_the_disk(tmp_path: Path, served
     for name in ("bars.parquet", "bars.csv.gz"):
         found = read(tmp_path, url=f"{served}/{name}?version=2")
         pd.testing.assert_frame_equal(found, read(tmp_path, path=tmp_path / name))
+
+
+def test_an_s3_bucket_is_read_over_http_as_it_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "hidden", "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        bucket = fsspec.filesystem("s3", skip_instance_cache=True)
+        bucket.mkdir("prices")
+        for at, rows in enumerate((BARS[:100], BARS[100:])):
+            rows.to_parquet(tmp_path / "part.parquet", index=False)
+            bucket.put(str(tmp_path / "part.parquet"), f"prices/btc/part_{at}.parquet")
+        for url in ("s3://prices/btc", "s3://prices/btc/part_*.parquet"):
+            pd.testing.assert_frame_equal(read(tmp_path, url=url), BARS)
+        with pytest.raises(TollgateError, match=r"must be readable, was s3://prices/eth\.parquet"):
+            read(tmp_path, url="s3://prices/eth.parquet")
+    finally:
+        server.stop()
 
 
 def test_a_bucket_s_folder_and_pattern_are_read_as_one(tmp_path: Path) -> None:
