@@ -133,11 +133,10 @@ def inside_sessions(
 
 def ohlc_contradictions(bars: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
     """Row positions that break `low <= open, close <= high`, by rule."""
-    highest_inside = bars[["open", "close"]].max(axis=1)
-    lowest_inside = bars[["open", "close"]].min(axis=1)
-    return {
-        "high >= open and close": np.flatnonzero(bars["high"] < highest_inside),
-        "low <= open and close": np.flatnonzero(bars["low"] > lowest_inside),
+    open_, high, low, close = (bars[name].to_numpy() for name in PRICE_COLUMNS)
+    return {  # a NaN contradicts nothing
+        "high >= open and close": np.flatnonzero(high < np.fmax(open_, close)),
+        "low <= open and close": np.flatnonzero(low > np.fmin(open_, close)),
     }
 
 

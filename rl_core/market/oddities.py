@@ -7,6 +7,7 @@ never seen by a policy. Shapes: B bars.
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from rl_core.base.units import NS_PER_DAY
 from rl_core.market.settings import PRICE_COLUMNS, QualityConfig
@@ -21,6 +22,7 @@ SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)  # new shares for old
 # log of the price before over that after, of splits and, from 2 on, of reverse splits
 _SPLIT_LOGS = np.sort(np.log([*SPLITS, *(1 / ratio for ratio in SPLITS if ratio >= 2)]))
 SPLIT_TOLERANCE = 0.04  # |log| around a split's ratio
+SMALLEST_SPLIT = 1.4  # by which a price falls or rises at least
 VOLUME_STEP = 3.0  # powers of ten by which no market's volume changes for good from bar to bar
 VOLUME_BARS = 200  # before and after
 MOST_AT_ONCE = 50_000  # bars whose surroundings are laid out in memory
@@ -52,24 +54,30 @@ def bad_prints(bars: pd.DataFrame, config: QualityConfig) -> Flags:
     A close that the next bar takes back, an open that its own bar takes back, or a high or low far
     beyond open and close.
     """
-    open_, high, low, close = (np.log(bars[name].to_numpy()) for name in PRICE_COLUMNS)
-    before = np.concatenate([close[:1], close[:-1]])
-    after = np.concatenate([close[1:], close[-1:]])
-    jump, back = np.abs(close - before), np.abs(after - before)
-    gap, inside = np.abs(open_ - before), np.abs(close - before)
+    opens, highs, lows, closes = (bars[name].to_numpy() for name in PRICE_COLUMNS)
+    moves = np.abs(np.diff(np.log(closes), prepend=np.nan))
+    least = smallest_usual_move(moves)
+    # no price went further than its bar reached and its close and open moved: few are worth a look
+    opened = np.concatenate([[1.0], opens[1:] / closes[:-1]])
+    far = np.exp(min(config.bad_print_moves * least, np.log(np.finfo(np.float64).max)))
+    is_far = (highs > lows * far) | (opened > far) | (opened * far < 1)
+    at = np.flatnonzero(is_far | (np.nan_to_num(moves) > config.bad_print_moves * least))
+    open_, high, low, close = (np.log(each[at]) for each in (opens, highs, lows, closes))
+    before = np.log(closes[np.maximum(at - 1, 0)])
+    after = np.log(closes[np.minimum(at + 1, len(closes) - 1)])
+    jump, back, gap = np.abs(close - before), np.abs(after - before), np.abs(open_ - before)
     # how far a price went that was taken back
     bad_close = np.where(back < REVERTED * jump, jump, 0.0)
-    bad_open = np.where(inside < REVERTED * gap, gap, 0.0)
+    bad_open = np.where(jump < REVERTED * gap, gap, 0.0)
     wick = np.maximum(high - np.maximum(open_, close), np.minimum(open_, close) - low)
     went = np.maximum(np.maximum(bad_close, bad_open), wick)
-    moves = np.abs(np.diff(close, prepend=np.nan))
-    least = smallest_usual_move(moves)
-    # what is usual is looked up around the few bars that could be bad
-    suspects = np.flatnonzero(went > config.bad_print_moves * least)
+    is_suspect = went > config.bad_print_moves * least
+    suspects, went = at[is_suspect], went[is_suspect]
     found = np.zeros(len(bars), dtype=bool)
-    for few in np.array_split(suspects, len(suspects) // MOST_AT_ONCE + 1):
-        usual = np.maximum(np.nan_to_num(usual_moves(moves, few)), least)
-        found[few] = went[few] > config.bad_print_moves * usual
+    # what is usual is looked up around the few bars that could be bad
+    for few in np.array_split(np.arange(len(suspects)), len(suspects) // MOST_AT_ONCE + 1):
+        usual = np.maximum(np.nan_to_num(usual_moves(moves, suspects[few])), least)
+        found[suspects[few]] = went[few] > config.bad_print_moves * usual
     return found
 
 
@@ -80,15 +88,20 @@ def split_suspects(bars: pd.DataFrame, known_days: NDArray[np.int64]) -> Flags:
         bars: in order of time.
         known_days: midnight, UTC, of days whose move is real, ns.
     """
-    open_, close = (np.log(bars[name].to_numpy()) for name in ("open", "close"))
-    gap = np.concatenate([[0.0], open_[1:] - close[:-1]])
-    stays = np.abs(np.concatenate([[0.0], close[1:] - close[:-1]]) - gap) < REVERTED * np.abs(gap)
+    opens, closes = (bars[name].to_numpy() for name in ("open", "close"))
+    ratio = np.concatenate([[1.0], opens[1:] / closes[:-1]])
+    at = np.flatnonzero((ratio > SMALLEST_SPLIT) | (ratio * SMALLEST_SPLIT < 1))
+    open_, close, before = (np.log(each) for each in (opens[at], closes[at], closes[at - 1]))
+    gap, move = open_ - before, close - before
     # a price that was already there two bars ago only comes back from a bad print
-    earlier = np.concatenate([close[:1], close[:1], close[:-2]])
-    stays[2:] &= np.abs(close - earlier - gap)[2:] < 2 * REVERTED * np.abs(gap)[2:]
-    is_split = distance_to_split(gap) < SPLIT_TOLERANCE
+    moved = np.where(at > 1, close - np.log(closes[at - 2]), move)
+    stays = np.abs(move - gap) < REVERTED * np.abs(gap)
+    stays &= np.abs(moved - gap) < 2 * REVERTED * np.abs(gap)
+    is_split = (distance_to_split(gap) < SPLIT_TOLERANCE) & stays
+    found = np.zeros(len(bars), dtype=bool)
+    found[at[is_split]] = True
     day = bars["timestamp"].astype("int64").to_numpy() // NS_PER_DAY * NS_PER_DAY
-    return is_split & stays & ~np.isin(day, known_days)
+    return found & ~np.isin(day, known_days)
 
 
 def distance_to_split(growth: Array) -> Array:
@@ -126,15 +139,18 @@ def volume_unit_changes(bars: pd.DataFrame) -> Flags:
 
 
 def _may_change_unit(logs: Array, window: int) -> bool:
-    """False if no change of unit can be among some volumes, by a look at every few windows.
+    """False if medians of two adjoining windows cannot differ by a change of unit.
 
-    A change lasts, so it shows from a little before and after too, and by nearly as much.
+    Half of a window's volumes reach its median, so a third of those in one of its whole blocks do.
     """
-    every = max(window // 8, 1)
-    windows = np.lib.stride_tricks.sliding_window_view(logs, window)[::every]
-    level = np.median(windows, axis=1)
-    apart = level[8:] - level[:-8] if window >= 8 else level
-    return bool(np.abs(apart).max(initial=0.0) > VOLUME_STEP / 2)
+    block = window // 4
+    rows = logs[: len(logs) // block * block].reshape(-1, block)
+    third = max(-(-(block - 3) // 3) - 1, 0)
+    parts = np.partition(rows, [third, block - 1 - third], axis=1)
+    around = 2 * window // block + 3  # blocks that two windows touch
+    lowest = minimum_filter1d(parts[:, third], around)
+    highest = maximum_filter1d(parts[:, block - 1 - third], around)
+    return bool((highest - lowest > VOLUME_STEP).any())
 
 
 def off_grid(ns: NDArray[np.int64], interval_ns: int, timezone: str) -> Flags:
