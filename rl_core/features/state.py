@@ -4,10 +4,12 @@ One table names every feature with its range and source; its order is the order 
 everywhere: in the dataset, on the device and in front of the network. Shapes: B bars, N accounts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from rl_core.features.indicators import Indicators
@@ -92,13 +94,11 @@ def market_features(
         data_health: (B,) in [0, 1].
         sentiment: (B, 2) news and macro.
     """
-    returns = np.full((len(regime), PAST_RETURNS), np.nan)
-    for lag in range(PAST_RETURNS):
-        returns[lag:, lag] = indicators.simple_return[: len(regime) - lag]
-    one_hot = (regime[:, None] == np.arange(len(VOLATILITY_REGIMES))).astype(np.float64)
+    past = np.concatenate([np.full(PAST_RETURNS - 1, np.nan), indicators.simple_return])
+    one_hot = (regime[:, None] == np.arange(len(VOLATILITY_REGIMES))).astype(np.float32)
     one_hot[regime < 0] = np.nan
     columns = [
-        returns,
+        sliding_window_view(past, PAST_RETURNS)[:, ::-1],  # no copy of it is made
         indicators.rsi,
         indicators.macd_signal,
         indicators.bollinger_width,
@@ -107,7 +107,13 @@ def market_features(
         data_health,
         sentiment,
     ]
-    return np.column_stack(columns).astype(np.float32)
+    return side_by_side(columns)
+
+
+def side_by_side(columns: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """Columns (B,) and groups of them (B, K) as one table, which is float32 from the start."""
+    groups = [column if column.ndim == 2 else column[:, None] for column in columns]
+    return np.concatenate(groups, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def first_complete_row(features: NDArray[np.float32]) -> int:

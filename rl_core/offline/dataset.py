@@ -4,8 +4,10 @@ One row per decision with a complete state. Shapes: N rows, H horizons.
 """
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from rl_core.base.units import length_ns
 from rl_core.features.prepare import PreparedMarket
-from rl_core.features.state import StateTable
+from rl_core.features.state import StateTable, side_by_side
 from rl_core.market.rolls import CONTRACT
 from rl_core.market.settings import Split
 from rl_core.offline.settings import DatasetConfig
@@ -47,12 +49,14 @@ def build_dataset(
         (float32, NaN is unknown), `regime`, `atr_fraction`, `adx`, `split`.
     """
     rows = slice(market.first_bar, None)
-    account = history[list(state.account_names)].to_numpy()
-    states = np.column_stack([market.features[rows], account]).astype(np.float32)
+    states = dict(zip(state.market_names, market.features[rows].T, strict=True))
+    states |= {name: history[name].to_numpy(dtype=np.float32) for name in state.account_names}
     close = market.bars["close"].to_numpy()
     contract = market.bars[CONTRACT].to_numpy() if CONTRACT in market.bars else None
     targets = {
-        f"return_{horizon}": forward_returns(market.horizon_ns, close, horizon, contract)[rows]
+        f"return_{horizon}": forward_returns(market.horizon_ns, close, horizon, contract)[
+            rows
+        ].astype(np.float32)
         for horizon in config.horizons
     }
     return pd.DataFrame(
@@ -60,11 +64,11 @@ def build_dataset(
             "timestamp": market.bars["timestamp"].iloc[rows].reset_index(drop=True),
             "clock": market.horizon_ns[rows],
             "bar": np.arange(market.first_bar, len(close), dtype=np.int32),
-            **dict(zip(state.names, states.T, strict=True)),
+            **states,
             "action": history["action"].to_numpy(dtype=np.int8),
             "strength": history["strength"].to_numpy(dtype=np.float32),
             **{name: history[name].to_numpy() for name in decision_columns},
-            **{name: values.astype(np.float32) for name, values in targets.items()},
+            **targets,
             "regime": market.regime[rows],
             "atr_fraction": market.indicators.atr_fraction[rows].astype(np.float32),
             "adx": market.indicators.adx[rows].astype(np.float32),
@@ -132,21 +136,27 @@ def export_npz(dataset: pd.DataFrame, horizons: tuple[str, ...], path: Path) -> 
     Arrays: `states` (N, F) float32, `actions` int8, `strengths` float32, `return_<horizon>`
     float32, `timestamps` datetime64[ns] UTC, `regimes` int8, `split` and `feature_names` text.
     """
-    names = state_names(dataset)
-    arrays = {
-        "states": dataset[names].to_numpy(dtype=np.float32),
-        "actions": dataset["action"].to_numpy(dtype=np.int8),
-        "strengths": dataset["strength"].to_numpy(dtype=np.float32),
-        **{f"return_{h}": dataset[f"return_{h}"].to_numpy(dtype=np.float32) for h in horizons},
-        "timestamps": dataset["timestamp"].dt.tz_convert(None).to_numpy(),
-        "regimes": dataset["regime"].to_numpy(dtype=np.int8),
-        "split": dataset["split"].astype(str).to_numpy().astype("U10"),
-        "feature_names": np.array(names),
-    }
     # np.savez stamps the clock into the archive; a fixed date keeps the hash that of the content
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
+        for name, array in exported_arrays(dataset, horizons):
             entry = zipfile.ZipInfo(f"{name}.npy")
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as file:
                 npy_format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def exported_arrays(
+    dataset: pd.DataFrame, horizons: tuple[str, ...]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Name and array of each part of the `.npz`, one after another, since all at once are large."""
+    names = state_names(dataset)
+    yield "states", side_by_side([dataset[name].to_numpy() for name in names])
+    yield "actions", dataset["action"].to_numpy(dtype=np.int8)
+    yield "strengths", dataset["strength"].to_numpy(dtype=np.float32)
+    for horizon in horizons:
+        yield f"return_{horizon}", dataset[f"return_{horizon}"].to_numpy(dtype=np.float32)
+    yield "timestamps", dataset["timestamp"].dt.tz_convert(None).to_numpy()
+    yield "regimes", dataset["regime"].to_numpy(dtype=np.int8)
+    split = dataset["split"].cat
+    yield "split", split.categories.to_numpy(dtype="U10")[split.codes.to_numpy()]
+    yield "feature_names", np.array(names)

@@ -16,10 +16,12 @@ from rl_core.base.checks import Check, CheckSpec
 from rl_core.base.units import length_ns
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.sentiment import known_times
+from rl_core.features.state import side_by_side
 from rl_core.market.bars import describe_rows
 from rl_core.market.rolls import continuous_prices
 from rl_core.market.settings import Split
 from rl_core.offline.settings import DatasetConfig
+from rl_core.store.frames import read_frames
 
 DATASET_CHECKS = (
     CheckSpec("targets_are_not_infinite", False, "Infinite returns: a price of 0 in the bars."),
@@ -37,6 +39,8 @@ DATASET_CHECKS = (
         "no_label_reaches_another_split", True, "Labels of one split that end in another one."
     ),
 )
+ROWS_AT_ONCE = 100_000  # of a comparison
+
 _SPECS = {spec.name: spec for spec in DATASET_CHECKS}
 
 
@@ -60,27 +64,65 @@ class MarketSource:
         return self.prepare(bars, sentiment)
 
 
-def known_columns(market: PreparedMarket) -> NDArray[np.float32]:
-    """Market features and regime, as the dataset stores them."""
-    return np.column_stack([market.features, market.regime]).astype(np.float32)
+def known_columns(market: PreparedMarket, bars: NDArray[np.integer] | slice) -> NDArray[np.float32]:
+    """Market features and regime of some bars, as the dataset stores them."""
+    return side_by_side([market.features[bars], market.regime[bars]])
 
 
 def validate_dataset(
     dataset_path: Path, bars_path: Path, config: DatasetConfig, source: MarketSource
 ) -> list[Check]:
     """Run every check of DATASET_CHECKS, in that order."""
-    dataset, market = pd.read_parquet(dataset_path), source.until(source.bars["timestamp"].max())
+    # before the tables are read: it takes as much memory as they do
+    in_sql = check_sql(dataset_path, bars_path, config.horizons, source.prices_sql)
+    dataset = read_frames([dataset_path])
     targets = dataset[[f"return_{horizon}" for horizon in config.horizons]].to_numpy(np.float64)
+    moments, unlike, probes = compare_with_all_bars(dataset, targets, source, config)
     return [
         check_infinity(targets),
         check_unknown(targets, config),
         check_range(targets),
         check_variation(targets, config),
-        check_moments(targets, market, config),
-        check_sql(dataset_path, bars_path, config.horizons, source.prices_sql),
-        check_lookahead(dataset, source, market, config),
+        moments,
+        in_sql,
+        check_lookahead(dataset, source, unlike, probes),
         check_overlap(dataset, config.horizons),
     ]
+
+
+def compare_with_all_bars(
+    dataset: pd.DataFrame, targets: NDArray[np.float64], source: MarketSource, config: DatasetConfig
+) -> tuple[Check, list[int], dict[int, pd.Timestamp]]:
+    """What takes the market of all bars, which is gone before others are prepared.
+
+    Returns:
+        The verdict on the targets' moments, the rows whose features or regime are others, and the
+        rows that look-ahead is probed at, with the time at which each one's bar opened.
+    """
+    market = source.until(source.bars["timestamp"].max())
+    probes = np.unique(np.linspace(0, len(dataset) - 1, config.lookahead_probes).astype(int))
+    opened = market.bars["timestamp"].iloc[dataset["bar"].iloc[probes]]
+    return (
+        check_moments(targets, market, config),
+        rows_unlike(dataset, market, source.names),
+        dict(zip(probes.tolist(), opened, strict=True)),
+    )
+
+
+def rows_unlike(dataset: pd.DataFrame, market: PreparedMarket, names: tuple[str, ...]) -> list[int]:
+    """Rows whose features or regime are not those of their bar, looked at some at a time."""
+    found: list[int] = []
+    for start in range(0, len(dataset), ROWS_AT_ONCE):
+        rows = dataset.iloc[start : start + ROWS_AT_ONCE]
+        known = known_columns(market, rows["bar"].to_numpy())
+        differs = (stored_columns(rows, names) != known).any(axis=1)
+        found += (start + np.flatnonzero(differs)).tolist()
+    return found
+
+
+def stored_columns(rows: pd.DataFrame, names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Market features and regime of some rows of the dataset."""
+    return rows[[*names, "regime"]].to_numpy(dtype=np.float32)
 
 
 def check_overlap(dataset: pd.DataFrame, horizons: tuple[str, ...]) -> Check:
@@ -225,26 +267,26 @@ def check_sql(
 def check_lookahead(
     dataset: pd.DataFrame,
     source: MarketSource,
-    market: PreparedMarket,
-    config: DatasetConfig,
+    unlike: list[int],
+    probes: dict[int, pd.Timestamp],
 ) -> Check:
     """Stored features and regimes equal those of all bars, and of bars that end at the decision.
 
-    All rows are compared with one computation over all bars; at some of them it is repeated on
+    All rows were compared with one computation over all bars; at some of them it is repeated on
     what was there at the decision: bars up to it, sentiment known before its close. The
     thresholds are those fitted on train: parameters that are known before validation begins.
+
+    Args:
+        dataset: (N,) as it lies on disk.
+        source: of its features.
+        unlike: rows that differ from the computation over all bars.
+        probes: rows at which it is repeated, with the time at which each one's bar opened.
     """
-    columns = [*source.names, "regime"]
-    stored = dataset[columns].to_numpy(dtype=np.float32)
-    bars = dataset["bar"].to_numpy()
-    wrong = set(np.flatnonzero((stored != known_columns(market)[bars]).any(axis=1)).tolist())
-    moments = market.bars["timestamp"].iloc[bars].reset_index(drop=True)
-    probes = np.unique(np.linspace(0, len(dataset) - 1, config.lookahead_probes).astype(int))
-    wrong |= {
-        int(row)
-        for row in probes
-        if not np.array_equal(known_columns(source.until(moments[row]))[-1], stored[row])
-    }
+    wrong = set(unlike)
+    for row, moment in probes.items():
+        known = known_columns(source.until(moment), slice(-1, None))
+        if not np.array_equal(known, stored_columns(dataset.iloc[[row]], source.names)):
+            wrong.add(row)
     rows = sorted(wrong)
     detail = (
         f"differ from what was known in {describe_rows(rows)}"

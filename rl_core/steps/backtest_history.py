@@ -62,17 +62,17 @@ def run_backtest(
     kind = kind_of(desk)
     market = kind.prepare(bars, sentiment, None)
     span = trading_span(market.bars["timestamp"], market.first_bar, start, end)
+    others = {  # their figures alone: the records of millions of bars would weigh half a gigabyte
+        name: walk.performance
+        for name, walk in kind.benchmarks(market, span.start, span.stop - span.start).items()
+    }
     vote = kind.vote(market).take(span)
     own = kind.walk(market, span.start, vote.action, vote.strength)
-    others = kind.benchmarks(market, span.start, len(vote.action))
     traded = market.bars.iloc[span].reset_index(drop=True)
     return Backtest(
         market=market,
         records=decision_records(traded, vote, own.records, market.regime[span]),
-        performance={
-            "ensemble": own.performance,
-            **{name: walk.performance for name, walk in others.items()},
-        },
+        performance={"ensemble": own.performance, **others},
     )
 
 
@@ -250,4 +250,4 @@ def decision_records(
         "strength": vote.strength,
         **account,
     }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)

@@ -64,9 +64,12 @@ class Opened(Generic[F_co]):
         """The value of a JSON file, hashed as read."""
         return self.artifact.read_json(name)
 
-    def read_frame(self, name: str) -> pd.DataFrame:
-        """The table of a Parquet file, or of all that a pattern names; hashed as read."""
-        return self.artifact.read_frame(name)
+    def read_frame(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table of a Parquet file, or of all that a pattern names; hashed as read.
+
+        All of its columns, unless some are named.
+        """
+        return self.artifact.read_frame(name, columns)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ import pandas as pd
 from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError
 from rl_core.base.files import write_json
+from rl_core.features.regimes import RegimeThresholds
 from rl_core.market.splits import split_bars
 from rl_core.offline.dataset import action_distribution, build_dataset, export_npz, state_names
 from rl_core.offline.validation import DATASET_CHECKS, MarketSource, validate_dataset
-from rl_core.steps.backtest_history import HISTORY
+from rl_core.steps.backtest_history import HISTORY, HistoryFacts
 from rl_core.steps.backtest_history import TABLE as HISTORY_TABLE
-from rl_core.steps.bars import BARS
+from rl_core.steps.bars import BARS, BarsFacts
 from rl_core.steps.context import DeskContext, Opened, Task
 from rl_core.steps.latest_bars import TABLE as BARS_TABLE
 from rl_core.steps.reading import (
@@ -42,12 +43,8 @@ def build(task: Task) -> DatasetFacts:
     context = task.context
     desk, history = context.desk, task.input(HISTORY)
     thresholds = read_thresholds(history)
-    market = read_market(context, task.input(BARS), thresholds)
-    dataset = build_dataset(
-        market, split_bars(market.horizon_ns, desk.splits), history.read_frame(HISTORY_TABLE),
-        context.kind.state, context.kind.decision_columns, desk.dataset,
-    )  # fmt: skip
-    require_rows(dataset, market.first_bar)
+    dataset = decided_rows(context, task.input(BARS), history, thresholds)
+    require_rows(dataset, history.facts.first_bar)
     dataset.to_parquet(task.directory / DATASET, index=False)
     write_json(task.directory / THRESHOLDS, thresholds.model_dump())
     export_npz(dataset, desk.dataset.horizons, task.directory / "dataset.npz")
@@ -60,6 +57,23 @@ def build(task: Task) -> DatasetFacts:
             for horizon in desk.dataset.horizons
         },
     )
+
+
+def decided_rows(
+    context: DeskContext,
+    bars: Opened[BarsFacts],
+    history: Opened[HistoryFacts],
+    thresholds: RegimeThresholds,
+) -> pd.DataFrame:
+    """The dataset; the market behind it, which is larger, is gone when it is returned."""
+    desk, kind = context.desk, context.kind
+    market = read_market(context, bars, thresholds)
+    decided = [*kind.state.account_names, "action", "strength", *kind.decision_columns]
+    return build_dataset(
+        market, split_bars(market.horizon_ns, desk.splits),
+        history.read_frame(HISTORY_TABLE, decided),
+        kind.state, kind.decision_columns, desk.dataset,
+    )  # fmt: skip
 
 
 def require_rows(dataset: pd.DataFrame, warm_up: int) -> None:

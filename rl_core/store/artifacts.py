@@ -11,8 +11,7 @@ be changed unnoticed.
 """
 
 import fnmatch
-import io
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from rl_core.base.code import code_fingerprint
 from rl_core.base.errors import TollgateError, validated
 from rl_core.base.files import exclusive_lock, sha256_json
 from rl_core.store.documents import read_document, write_document
+from rl_core.store.frames import read_frames
 from rl_core.store.migrations import SCHEMA, migrate_seal
 from rl_core.store.sealed import (
     SealedFolder,
@@ -106,17 +106,17 @@ class SealedArtifact:
         """The value of a JSON file, hashed as read."""
         return self.folder.read_json(name)
 
-    def read_frame(self, name: str) -> "pd.DataFrame":
+    def read_frame(self, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """The table of a Parquet file, or of all that a pattern names, in order; hashed as read.
+
+        Args:
+            name: of the file, or a pattern.
+            columns: those that are wanted; all when left out.
 
         Raises:
             TollgateError: a file was changed, or none is of that name.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        tables = [pq.read_table(io.BytesIO(self.read(part))) for part in self.parts(name)]
-        return pa.concat_tables(tables).to_pandas()
+        return read_frames((self.read(part) for part in self.parts(name)), columns)
 
     def parts(self, pattern: str) -> list[str]:
         """Names of the files that a pattern names, in order.
