@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,15 +25,33 @@ if TYPE_CHECKING:
     import torch
 
     from rl_core.learning.envs.core import Environment, MarketEnvironment
+    from rl_core.learning.policy_walk import Trading
+
+
+def no_account(row: int) -> Any:
+    """For a walk that nobody goes on from."""
+    raise TypeError(f"a benchmark must be walked as a whole, was asked for its account at {row}")
 
 
 @dataclass(frozen=True)
 class AccountWalk:
     """One account's way through a span of bars; row t belongs to the decision at its close."""
 
-    records: dict[str, NDArray[Any]]  # (S,) each, the state's account features among them
+    records: dict[str, NDArray[Any]]  # (S,) each
     equity: NDArray[np.float64]  # (S,) account currency
-    performance: Performance
+    summarise: Callable[[], Performance]
+    features: tuple[NDArray[np.float64], ...] = ()  # (S,) each: the account as a policy sees it
+    at: Callable[[int], Any] = no_account  # the account at a row, to go on from
+
+    @property
+    def account_features(self) -> NDArray[np.float32]:
+        """The account as a policy sees it, (S, P)."""
+        return np.column_stack(self.features).astype(np.float32)
+
+    @cached_property
+    def performance(self) -> Performance:
+        """How it went, in figures."""
+        return self.summarise()
 
 
 def threshold_rule(
@@ -115,8 +134,18 @@ class DeskKind(Protocol):
         first_bar: int,
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
+        opened: Any = None,
     ) -> AccountWalk:
-        """Trade decisions (S,) from a new account at `first_bar` through the backtest's engine."""
+        """Trade decisions (S,) through the backtest's engine.
+
+        Args:
+            market: all bars.
+            first_bar: of the first decision.
+            action: (S,) index of `actions`.
+            strength: (S,) in [0, 1].
+            opened: the account at the first decision, as `AccountWalk.at` gives it; a new one if
+                left out.
+        """
         ...
 
     def benchmarks(
@@ -135,6 +164,26 @@ class DeskKind(Protocol):
         """Where a policy is scored: full costs, whatever training began with."""
         ...
 
+    def trading(
+        self, market: PreparedMarket, device: torch.device, memory_bars: int | None
+    ) -> Trading:
+        """Where a policy is scored and served: its environment, and the backtest's account.
+
+        Args:
+            market: all bars.
+            device: of the policy.
+            memory_bars: a recurrent policy forgets so often; None for one without memory.
+        """
+        import torch
+
+        from rl_core.learning.policy_walk import Trading, memory_starts
+
+        return Trading(
+            environment=self.environment(market, device, torch.float64),
+            accounts=partial(self.walk, market),
+            starts=memory_starts(market.ns, self.mean_bar_ns, memory_bars),
+        )
+
     def training_environment(
         self,
         market: PreparedMarket,
@@ -147,16 +196,6 @@ class DeskKind(Protocol):
 
     def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """Extra dimensions for memory sizing: {stocks, portfolios}; empty for one instrument."""
-        ...
-
-    def independent_spans(
-        self, market: PreparedMarket, span: tuple[int, int]
-    ) -> Sequence[tuple[int, int]]:
-        """Split `span` into (first, last) sub-spans that can be evaluated in parallel.
-
-        Each is walked with a fresh account: sessions that end flat, for example; one span if
-        positions can stay open.
-        """
         ...
 
     def account_state(

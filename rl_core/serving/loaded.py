@@ -21,7 +21,7 @@ from rl_core.kinds.base import DeskKind
 from rl_core.kinds.registry import kind_of
 from rl_core.kinds.settings import DeskConfig
 from rl_core.learning.models.policy_file import Policy, load_policy
-from rl_core.learning.policy_walk import memory_before, memory_starts
+from rl_core.learning.policy_walk import memory_before
 from rl_core.serving.answer import decide_state
 from rl_core.store.intervals import ReturnInterval
 from rl_core.store.models import Version
@@ -96,10 +96,8 @@ class LoadedModel:
     def _memory(self, market: PreparedMarket) -> torch.Tensor | None:
         if not self.policy.model.is_recurrent:
             return None
-        starts = memory_starts(market.ns, self.kind.mean_bar_ns, self.memory_bars)
-        environment = self.kind.environment(market, CPU, torch.float64)
-        bar = len(market.bars) - 1
-        return memory_before(self.policy.model, environment, bar, market.first_bar, starts)
+        trading = self.kind.trading(market, CPU, self.memory_bars)
+        return memory_before(self.policy.model, trading, len(market.bars) - 1, market.first_bar)
 
     def _half_widths(self, market: PreparedMarket) -> dict[str, float]:
         """Half the width of each horizon's interval at the last bar, as a fraction."""

@@ -1,13 +1,11 @@
 """How a policy is scored on a span: validation in training, the test span in the gate."""
 
-import numpy as np
 import pandas as pd
-import torch
 
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.registry import AccountWalk, DeskKind
 from rl_core.learning.models.actor_critic import ActorCritic
-from rl_core.learning.policy_walk import PolicyDecisions, decide, memory_starts
+from rl_core.learning.policy_walk import PolicyDecisions, decide
 
 
 def split_span(dataset: pd.DataFrame, split: str) -> tuple[int, int]:
@@ -23,9 +21,8 @@ def evaluate_policy(
     span: tuple[int, int],
     *,
     memory_bars: int | None,
-    is_quick: bool = False,
 ) -> tuple[PolicyDecisions, AccountWalk]:
-    """Walk a policy through a span at full costs: in its environment, then in the backtest.
+    """Walk a policy through a span at full costs, with one account.
 
     Args:
         kind: of the desk.
@@ -33,13 +30,7 @@ def evaluate_policy(
         model: the policy.
         span: first and last bar.
         memory_bars: a recurrent policy forgets so often.
-        is_quick: decide with a new account in each of the stretches that the kind cuts the span
-            into, rather than with one account throughout; the backtest has one account always.
     """
-    device = next(model.parameters()).device
-    spans = kind.independent_spans(market, span) if is_quick else [span]
-    environment = kind.environment(market, device, torch.float64)
-    starts = memory_starts(market.ns, kind.mean_bar_ns, memory_bars)
-    decisions = decide(model, environment, spans, starts)
-    walk = kind.walk(market, span[0], decisions.action, decisions.strength.astype(np.float64))
-    return decisions, walk
+    trading = kind.trading(market, next(model.parameters()).device, memory_bars)
+    decisions = decide(model, trading, span)
+    return decisions, kind.walk(market, span[0], decisions.action, decisions.strength)

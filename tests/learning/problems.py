@@ -65,6 +65,7 @@ def environment(bars: int = 400, max_drawdown: float = 0.9, window: int = 16) ->
     market = SpotMarket(
         open=torch.cat([close[:1], close[:-1]]),
         close=close,
+        half_spread=torch.zeros_like(close),
         impact_scale=torch.zeros(bars),
         days=torch.arange(bars) / 24,
         features=features,

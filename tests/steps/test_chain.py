@@ -113,8 +113,8 @@ def test_serving_decides_as_the_environment_does(work: DeskContext) -> None:
 
     policy, market = served_policy(work), read_market(work)
     span = split_span(read_dataset(work), "test")
-    decisions, _ = evaluate_policy(work.kind, market, policy.model, span, memory_bars=None)
-    state = decisions.states[-1]
+    decisions, walk = evaluate_policy(work.kind, market, policy.model, span, memory_bars=None)
+    state = np.concatenate([market.features[span[1]], walk.account_features[-1]])
     days = float(np.arctanh(min(float(state[33]), 1 - 1e-7)))
     account = {"position": float(state[30]), "days_since_trade": days}
     asked = work.kind.account_state(market, account)

@@ -26,7 +26,6 @@ from rl_core.steps.prediction_validation.step import GATE
 from rl_core.steps.reading import read_bars, read_thresholds
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, require_checks_passed, verdicts
-from rl_core.steps.scoring import evaluate_policy, split_span
 from rl_core.trading.accounts import HOLD
 from rl_core.trading.brackets import TARGET
 from tests.chain import (
@@ -36,7 +35,6 @@ from tests.chain import (
     heard,
     read_dataset,
     read_market,
-    read_policy,
     read_report,
     run_chain,
 )
@@ -207,21 +205,6 @@ def test_a_data_filter_narrows_where_accounts_start(work: DeskContext) -> None:
         assert {trends[bar] for bar in filtered.tolist()} == {is_trending}
 
 
-def test_quick_scoring_decides_as_one_account_until_limits_differ(work: DeskContext) -> None:
-    """Session by session, the first session of a span is walked alike."""
-    policy, market = read_policy(work), read_market(work)
-    span = split_span(read_dataset(work), "validation")
-    exact, _ = evaluate_policy(work.kind, market, policy.model, span, memory_bars=None)
-    quick, walk = evaluate_policy(
-        work.kind, market, policy.model, span, memory_bars=None, is_quick=True
-    )
-    first = work.kind.independent_spans(market, span)[0]
-    length = first[1] - first[0] + 1
-    assert len(quick.action) == len(exact.action) == span[1] - span[0] + 1
-    np.testing.assert_array_equal(exact.action[:length], quick.action[:length])
-    assert len(walk.equity) == len(quick.action)
-
-
 def test_a_prediction_has_contracts_and_a_bracket_and_says_that_it_is_simulated(
     work: DeskContext,
 ) -> None:
@@ -332,10 +315,8 @@ def test_a_sound_file_has_no_complaints(tmp_path: Path) -> None:
 def test_prices_in_another_unit_are_found_with_their_lines(tmp_path: Path) -> None:
     desk = real_file(tmp_path, rows_300_319=dict.fromkeys(PRICES, "/100"))
     found = failed_checks(desk, tmp_path)["prices_have_one_unit"]
-    assert (
-        found
-        == "20 bars with prices off by a power of ten: rows 302, 303, 304, 305, 306 and 15 more"
-    )
+    said = "20 bars with prices off by a power of ten: rows 302, 303, 304, 305, 306 and 15 more"
+    assert found == f"{said}; quality.repair: [prices_have_one_unit] leaves them out"
 
 
 def test_a_dead_feed_is_found_with_its_lines(tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def test_a_batch_in_torch_a_float_in_python_and_compiled_code_agree(
         torch.tensor(column, dtype=torch.bool if i == 2 else torch.float64)
         for i, column in enumerate(zip(*[a[:7] for a in batch], strict=True))
     ]
-    *order, spread = columns
-    batched = rebalance(*order, COSTLY, spread)
+    cash, units, is_order, target, price, scale, spread = columns
+    batched = rebalance(cash, units, is_order, target, price, scale, COSTLY, spread)
     for i, account in enumerate(batch):
         single = rebalance(*account[:6], COSTLY, account[6])
         compiled = rebalance_compiled(*account[:6], COSTLY, account[6])

@@ -30,6 +30,7 @@ def walk_future(
     strength: Array,
     terms: Terms,
     rules: Rulebook,
+    opened: Account | None = None,
 ) -> dict[str, Array]:
     """Trade the decisions through the bars.
 
@@ -42,6 +43,7 @@ def walk_future(
         strength: (B,) in [0, 1].
         terms: of the contract.
         rules: of the account.
+        opened: the account at the first close; a new one if left out.
 
     Returns:
         The account's own columns at each decision and OUTCOMES in the bar after it, (B,) each. The
@@ -49,7 +51,7 @@ def walk_future(
     """
     prices = np.column_stack([bars[name] for name in ("open", "high", "low", "close")])
     rows = np.full((len(Account._fields) + len(OUTCOMES), len(prices)), np.nan)
-    account = new_account(0.0, rules.initial_cash)
+    account = opened or new_account(0.0, rules.initial_cash)
     _walk(prices, atr, starts, ends, action, strength, terms, rules, account, rows)
     return dict(zip((*Account._fields, *OUTCOMES), rows, strict=True))
 

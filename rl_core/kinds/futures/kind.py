@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -35,7 +36,7 @@ from rl_core.trading.brackets import (
     bracket_features,
     fill_order,
 )
-from rl_core.trading.performance import summarise
+from rl_core.trading.performance import Performance, summarise
 
 if TYPE_CHECKING:
     import torch
@@ -145,23 +146,36 @@ class FuturesKind(SeriesKind):
         first_bar: int,
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
+        opened: Account | None = None,
     ) -> AccountWalk:
         span = slice(first_bar, first_bar + len(action))
         bars, clock, atr = market.bars.iloc[span], market.session_clock, market.atr_points[span]
         trading = self.desk.trading
         rows = walk_future(
             bars, atr, clock.starts[span], clock.ends[span], action, strength, trading.terms,
-            trading.rulebook,
+            trading.rulebook, opened,
         )  # fmt: skip
         account = Account(*(rows[name] for name in Account._fields))
         columns = bracket_features(
             account, bars["close"].to_numpy(), atr, trading.terms, trading.rulebook, np.tanh
         )
+        records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
+        return AccountWalk(
+            records,
+            rows["equity"],
+            lambda: self._performance(market.ns[span], rows),
+            columns,
+            lambda row: Account(*(float(column[row]) for column in account)),
+        )
+
+    def _performance(
+        self, ns: NDArray[np.int64], rows: Mapping[str, NDArray[np.float64]]
+    ) -> Performance:
         trades = np.isfinite(rows["trade_pnl"])
         fills = np.nan_to_num(rows["fill_price"]) + np.nan_to_num(rows["exit_price"])
         held = np.nan_to_num(rows["held_contracts"])
-        performance = summarise(
-            market.ns[span],
+        return summarise(
+            ns,
             rows["equity"],
             held[:-1],
             rows["trade_pnl"][trades],
@@ -169,8 +183,6 @@ class FuturesKind(SeriesKind):
             rows["cost"][:-1],
             {rule: int(np.nansum(rows[f"broke_{rule}"])) for rule in RULES},
         )
-        records = {**rows, **dict(zip(self.state.account_names, columns, strict=True))}
-        return AccountWalk(records, rows["equity"], performance)
 
     @override
     def benchmarks(
@@ -195,11 +207,12 @@ class FuturesKind(SeriesKind):
         equity = trading.rulebook.initial_cash + np.concatenate(
             [[0.0], np.cumsum(money * (close[1:] - before) - cost)]
         )
-        performance = summarise(
+        summary = partial(
+            summarise,
             market.ns[span], equity, np.ones(len(close) - 1), equity[-1:] - equity[0],
             fills * money * close[1:], cost,
         )  # fmt: skip
-        return AccountWalk({}, equity, performance)
+        return AccountWalk({}, equity, summary)
 
     @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
@@ -269,17 +282,6 @@ class FuturesKind(SeriesKind):
             starts=starts,
             is_kept=is_kept,
         )
-
-    @override
-    def independent_spans(
-        self, market: PreparedMarket, span: tuple[int, int]
-    ) -> Sequence[tuple[int, int]]:
-        """The sessions, since every account is flat in between."""
-        starts = market.session_clock.starts[span[0] : span[1] + 1].copy()
-        starts[0] = True
-        first = np.flatnonzero(starts) + span[0]
-        last = np.append(first[1:] - 1, span[1])
-        return list(zip(first.tolist(), last.tolist(), strict=True))
 
     @override
     def account_state(

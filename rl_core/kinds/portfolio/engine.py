@@ -6,6 +6,7 @@ at the close of session t.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,6 +29,16 @@ from rl_core.trading.terms import RebalanceRates
 Array = NDArray[np.float64]
 
 
+class PortfolioAccount(NamedTuple):
+    """An account at a close, to go on from."""
+
+    units: Array  # (S,)
+    cash: float
+    equity: float
+    peak_equity: float
+    recent: Recent
+
+
 @dataclass(frozen=True)
 class PortfolioWalk:
     """The account around each decision, (T,) float64 each but the units."""
@@ -40,6 +51,19 @@ class PortfolioWalk:
     traded_value: Array  # at the close of session t + 1; NaN for the last
     cost: Array  # paid there; NaN for the last
 
+    def at(self, row: int) -> PortfolioAccount:
+        """The account at the decision of a row."""
+        recent = Recent(*(column[row] for column in self.recent))
+        return PortfolioAccount(
+            self.units[row], self.cash[row], self.equity[row], self.peak_equity[row], recent
+        )
+
+
+def new_account(stocks: int, cash: float) -> PortfolioAccount:
+    """An account with nothing but cash."""
+    recent = Recent(0.0, 0.0, 0.0, 0.0, 0.0, NEVER_ORDERED)
+    return PortfolioAccount(np.zeros(stocks), cash, cash, cash, recent)
+
 
 def walk_portfolio(
     market: PanelMarket,
@@ -48,9 +72,9 @@ def walk_portfolio(
     menu: Sequence[Allocation],
     portfolios: Sequence[str],
     rates: RebalanceRates,
-    initial_cash: float,
+    opened: PortfolioAccount,
 ) -> PortfolioWalk:
-    """Trade decisions (T,) from nothing but cash.
+    """Trade decisions (T,).
 
     Args:
         market: all sessions.
@@ -59,7 +83,7 @@ def walk_portfolio(
         menu: the desk's regimes.
         portfolios: names along the second axis of the market's weights.
         rates: what trading costs.
-        initial_cash: account currency.
+        opened: the account at the first close.
     """
     span = slice(first, first + len(action))
     listed = market.listed
@@ -75,7 +99,7 @@ def walk_portfolio(
         np.array([regime.invested for regime in menu])[action],
         np.array([regime.is_order for regime in menu])[action],
         rates,
-        initial_cash,
+        opened,
     )
     cash, equity, peak, traded, cost, *recent = columns
     return PortfolioWalk(units, cash, equity, Recent(*recent), peak, traded, cost)
@@ -94,14 +118,13 @@ def _walk(
     invested: Array,
     is_order: NDArray[np.bool_],
     rates: RebalanceRates,
-    initial_cash: float,
+    opened: PortfolioAccount,
 ) -> tuple[Array, Array]:
     num_sessions, num_stocks = price.shape
     columns = np.full((11, num_sessions), np.nan)
     held = np.zeros((num_sessions, num_stocks))
-    units, change, rate = np.zeros(num_stocks), np.zeros(num_stocks), np.zeros(num_stocks)
-    cash, equity, peak = initial_cash, initial_cash, initial_cash
-    recent = Recent(0.0, 0.0, 0.0, 0.0, 0.0, NEVER_ORDERED)
+    units, change, rate = opened.units.copy(), np.zeros(num_stocks), np.zeros(num_stocks)
+    cash, equity, peak, recent = opened.cash, opened.equity, opened.peak_equity, opened.recent
     for t in range(num_sessions):
         held[t] = units
         columns[0, t], columns[1, t], columns[2, t] = cash, equity, peak

@@ -17,7 +17,12 @@ from rl_core.features.regimes import RegimeThresholds
 from rl_core.features.state import StateTable
 from rl_core.kinds.base import AccountWalk, DeskKind, threshold_rule
 from rl_core.kinds.portfolio.account import account_now
-from rl_core.kinds.portfolio.engine import PortfolioWalk, walk_portfolio
+from rl_core.kinds.portfolio.engine import (
+    PortfolioAccount,
+    PortfolioWalk,
+    new_account,
+    walk_portfolio,
+)
 from rl_core.kinds.portfolio.market import PanelMarket, PanelPreparation, prepare_panel
 from rl_core.kinds.portfolio.quotes import order_details
 from rl_core.kinds.portfolio.settings import (
@@ -132,8 +137,9 @@ class PortfolioKind(DeskKind):
         first_bar: int,
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
+        opened: PortfolioAccount | None = None,
     ) -> AccountWalk:
-        return self._walk(of_panel(market), first_bar, action, self.menu)
+        return self._walk(of_panel(market), first_bar, action, self.menu, opened)
 
     def _walk(
         self,
@@ -141,11 +147,18 @@ class PortfolioKind(DeskKind):
         first: int,
         action: NDArray[np.int8],
         menu: Sequence[Allocation],
+        opened: PortfolioAccount | None = None,
         note: str = "",
     ) -> AccountWalk:
         names = self.desk.allocations.portfolios
         walk = walk_portfolio(
-            market, first, action, menu, names, self.desk.costs.rates, self.desk.initial_cash
+            market,
+            first,
+            action,
+            menu,
+            names,
+            self.desk.costs.rates,
+            opened or new_account(market.listed.price.shape[1], self.desk.initial_cash),
         )
         span = slice(first, first + len(action))
         value = walk.units * market.listed.price[span]
@@ -165,8 +178,12 @@ class PortfolioKind(DeskKind):
             "traded_value": walk.traded_value,
             "cost": walk.cost,
         }
-        performance = walk_performance(market.ns[span], walk, value.sum(axis=1))
-        return AccountWalk(records, walk.equity, performance.model_copy(update={"note": note}))
+
+        def summary() -> Performance:
+            performance = walk_performance(market.ns[span], walk, records["holdings"])
+            return performance.model_copy(update={"note": note})
+
+        return AccountWalk(records, walk.equity, summary, columns, walk.at)
 
     @override
     def benchmarks(
@@ -212,7 +229,7 @@ class PortfolioKind(DeskKind):
         session = first_bar + np.arange(num_bars)
         is_due = np.zeros(num_bars, dtype=bool) if every is None else session % every == 0
         action = (is_due | (session == first_bar)).astype(np.int8)
-        return self._walk(market, first_bar, action, (KEEP_REGIME, regime), note)
+        return self._walk(market, first_bar, action, (KEEP_REGIME, regime), note=note)
 
     @override
     def book_errors(self, history: pd.DataFrame) -> NDArray[np.float64]:
@@ -265,13 +282,6 @@ class PortfolioKind(DeskKind):
     def memory_dimensions(self, stocks: int) -> dict[str, int]:
         """Tables of prices and weights, and every account's holdings."""
         return {"stocks": stocks, "portfolios": len(self.desk.allocations.portfolios)}
-
-    @override
-    def independent_spans(
-        self, market: PreparedMarket, span: tuple[int, int]
-    ) -> Sequence[tuple[int, int]]:
-        """One: what is held may be held for ever."""
-        return [span]
 
     @override
     def account_state(

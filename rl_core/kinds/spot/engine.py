@@ -4,6 +4,7 @@ Shapes: B bars. Row t of every output belongs to the decision at the close of ba
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,14 @@ from rl_core.trading.performance import Performance, round_trip_profits, summari
 from rl_core.trading.terms import CostRates
 
 Array = NDArray[np.float64]
+
+
+class SpotAccount(NamedTuple):
+    """An account at a close, to go on from."""
+
+    cash: float  # quote currency
+    units: float
+    days_since_trade: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ def walk_bars(
     impact_scale: Array,
     rates: CostRates,
     account: AccountConfig,
+    opened: SpotAccount | None = None,
 ) -> Walk:
     """Trade the decisions through the bars.
 
@@ -57,6 +67,7 @@ def walk_bars(
         impact_scale: (B,) known at each close.
         rates: what trading costs.
         account: cash to start with and positions allowed.
+        opened: the account at the first close; one with nothing but that cash if left out.
     """
     ns = nanoseconds(bars["timestamp"])
     columns = _walk(
@@ -68,7 +79,7 @@ def walk_bars(
         impact_scale,
         half_spread(bars),
         rates,
-        account.initial_cash,
+        opened or SpotAccount(account.initial_cash, 0.0, NEVER_TRADED_DAYS),
         account.min_position,
         account.max_position,
     )
@@ -86,13 +97,14 @@ def _walk(
     impact_scale: Array,
     half_spread: Array,
     rates: CostRates,
-    initial_cash: float,
+    opened: SpotAccount,
     min_position: float,
     max_position: float,
 ) -> Array:
     num_bars = len(close_price)
     rows = np.empty((9, num_bars))
-    cash, units, equity, last_trade_day = initial_cash, 0.0, initial_cash, -NEVER_TRADED_DAYS
+    cash, units, last_trade_day = opened.cash, opened.units, -opened.days_since_trade
+    equity = cash + units * close_price[0]
     for t in range(num_bars):
         rows[0, t], rows[1, t], rows[2, t] = cash, units, equity
         target = target_position(action[t], strength[t], min_position, max_position)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from rl_core.features.prepare import PreparedMarket
 from rl_core.features.state import StateTable
 from rl_core.kinds.base import AccountWalk
 from rl_core.kinds.series import SeriesKind
-from rl_core.kinds.spot.engine import walk_bars, walk_performance
+from rl_core.kinds.spot.engine import SpotAccount, walk_bars, walk_performance
 from rl_core.kinds.spot.settings import SpotDesk
 from rl_core.kinds.spot.state import SPOT_STATE
 from rl_core.market.settings import HALF_SPREAD
@@ -92,12 +93,13 @@ class SpotKind(SeriesKind):
         first_bar: int,
         action: NDArray[np.int8],
         strength: NDArray[np.float64],
+        opened: SpotAccount | None = None,
     ) -> AccountWalk:
         span = slice(first_bar, first_bar + len(action))
         bars = market.bars.iloc[span]
         walk = walk_bars(
             bars, action, strength, market.impact_scale[span], self._rates(market),
-            self.desk.account,
+            self.desk.account, opened,
         )  # fmt: skip
         columns = account_features(
             walk.cash, walk.units, bars["close"].to_numpy(), walk.days_since_trade, np.tanh
@@ -114,7 +116,11 @@ class SpotKind(SeriesKind):
             "cost": walk.cost,
             "equity_after_fill": walk.equity_after_fill,
         }
-        return AccountWalk(records, walk.equity, walk_performance(bars, walk))
+
+        def at(row: int) -> SpotAccount:
+            return SpotAccount(walk.cash[row], walk.units[row], walk.days_since_trade[row])
+
+        return AccountWalk(records, walk.equity, partial(walk_performance, bars, walk), columns, at)
 
     @override
     def benchmarks(
@@ -163,12 +169,6 @@ class SpotKind(SeriesKind):
 
         starts = allowed_starts(torch.tensor(kept_bars, device=device), rollout_steps)
         return SpotWindows(starts, SpotMarket.from_prepared(market, device), self._params(market))
-
-    @override
-    def independent_spans(
-        self, market: PreparedMarket, span: tuple[int, int]
-    ) -> Sequence[tuple[int, int]]:
-        return [span]
 
     @override
     def account_state(

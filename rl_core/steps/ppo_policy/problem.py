@@ -32,9 +32,7 @@ def trading_problem(
     span = split_span(dataset, "validation")
 
     def validate(model: ActorCritic, iteration: int) -> Validation:
-        walk = evaluate_policy(
-            kind, market, model, span, memory_bars=desk.ppo.rollout_steps, is_quick=True
-        )[1]
+        _, walk = evaluate_policy(kind, market, model, span, memory_bars=desk.ppo.rollout_steps)
         return Validation(
             iteration=iteration,
             score=walk.performance.sharpe,

@@ -44,6 +44,7 @@ class JudgedPolicy:
     market: PreparedMarket
     dataset: pd.DataFrame  # all rows
 
+    spans: tuple[tuple[int, int], ...]  # first and last bar of what it traded
     walks: tuple[tuple[PolicyDecisions, AccountWalk], ...]  # of the spans that it traded
 
     @classmethod
@@ -63,13 +64,19 @@ class JudgedPolicy:
         policy = load_policy(inputs[PPO.name], context.kind.state.names)
         market = read_market(context, inputs[BARS.name], policy.spec.thresholds)
         dataset = read_dataset(inputs[OFFLINE_DATASET.name])
+        traded = tuple(spans) or (split_span(dataset, "test"),)
         walks = [
             evaluate_policy(
                 context.kind, market, policy.model, span, memory_bars=policy.spec.memory_bars
             )
-            for span in spans or [split_span(dataset, "test")]
+            for span in traded
         ]
-        return cls(context, inputs, policy, market, dataset, tuple(walks))
+        return cls(context, inputs, policy, market, dataset, traded, tuple(walks))
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last bar of the last span that it traded."""
+        return self.spans[-1]
 
     @property
     def decisions(self) -> PolicyDecisions:

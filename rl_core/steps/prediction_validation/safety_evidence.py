@@ -30,6 +30,7 @@ from rl_core.learning.cloning.figures import CloningScores
 from rl_core.learning.models.actor_critic import ActorCritic, head_weights
 from rl_core.learning.models.hybrid_action import most_likely_action
 from rl_core.learning.models.policy_file import Policy, load_initial_heads, load_policy
+from rl_core.learning.policy_walk import step_through
 from rl_core.learning.settings import CloningConfig
 from rl_core.serving.loaded import LoadedModel
 from rl_core.steps.bc_policy.step import CLONE
@@ -37,6 +38,7 @@ from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.prediction_validation.judged import CPU, JudgedPolicy
 from rl_core.trading.accounts import HOLD
 
+STEPPED_BARS = 512  # of the test span, in the environment beside the backtest
 GRADIENT_ROWS = 2048  # of training, for the share of the trunk's gradient
 
 
@@ -53,7 +55,7 @@ def safety_evidence(judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures]) 
         train=imitation(cloning_scores(policy.model, train, bc)),
         test=imitation(cloning_scores(policy.model, test, bc)),
         latencies_seconds=measure_latencies(answering(judged)),
-        account_error=relative_error(judged.account.equity, judged.decisions.equity),
+        account_error=account_error(judged),
         regimes=regimes,
         on_train=behaviour(policy, train, bc),
         on_test=behaviour(policy, test, bc),
@@ -151,6 +153,22 @@ def missing_links(judged: JudgedPolicy) -> list[str]:
     except TollgateError as error:
         return [str(error)]
     return [step.name for step in PPO.ancestors if step.name not in found]
+
+
+def account_error(judged: JudgedPolicy) -> float:
+    """How far the environment's account is from the backtest's, relative.
+
+    The policy steps through the first bars of the span as it was trained, and must decide there
+    what it was judged by: another decision is an infinite error.
+    """
+    first, last = judged.span
+    end = min(first + STEPPED_BARS - 1, last)
+    trading = judged.context.kind.trading(judged.market, CPU, judged.policy.spec.memory_bars)
+    stepped, equity = step_through(judged.policy.model, trading, (first, end))
+    rows = slice(0, end - first + 1)
+    if (stepped.action != judged.decisions.action[rows]).any():
+        return float("inf")
+    return relative_error(judged.account.equity[rows], equity)
 
 
 def relative_error(values: np.ndarray, expected: np.ndarray) -> float:

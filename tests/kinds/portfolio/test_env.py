@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rl_core.kinds.portfolio.engine import walk_portfolio
+from rl_core.kinds.portfolio.engine import new_account, walk_portfolio
 from rl_core.kinds.portfolio.env import PortfolioState, PortfolioWindows
 from rl_core.kinds.portfolio.kind import PortfolioKind, trade_profits
 from rl_core.kinds.portfolio.market import PanelMarket
@@ -212,7 +212,7 @@ def test_costs_are_those_of_the_fills_day_and_of_what_was_known_before() -> None
 def test_profits_of_trades_add_up_to_what_was_earned(actions: list[int]) -> None:
     walk = walk_portfolio(
         MARKET, FIRST, np.array([*actions, 0], dtype=np.int8), FACTOR_REGIMES,
-        kind().desk.allocations.portfolios, kind().desk.costs.rates, 1e6,
+        kind().desk.allocations.portfolios, kind().desk.costs.rates, new_account(9, 1e6),
     )  # fmt: skip
     held = (walk.units * MARKET.listed.price[FIRST : FIRST + len(actions) + 1]).sum(axis=1) > 0
     earned = walk.equity[-1] - walk.equity[0]
