@@ -277,7 +277,7 @@ def _check_latency(latencies_seconds: Array, config: GateConfig) -> Check:
 
 
 def measure_latencies(
-    call: Callable[[], object], rounds: int = 5, repeats: int = 200, warm_up: int = 20
+    call: Callable[[], object], rounds: int = 4, repeats: int = 100, warm_up: int = 20
 ) -> Array:
     """Seconds of processor time of each call, (rounds, repeats), after some not counted."""
     for _ in range(warm_up):

@@ -1,11 +1,13 @@
 """The gate's plots. Shapes: S bars of the test span, H horizons, A actions."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from rl_core.judging.figures import ForecastSkill, RegimeFigures
 from rl_core.judging.report import GateReport
 
 Array = NDArray[np.float64]
+MOST_POINTS = 4_000  # of a scatter or a curve: more cannot be told apart
 
 
 def write_plots(
@@ -52,10 +55,13 @@ def plot_equity(path: Path, data: str, timestamps: pd.Series, equity: Mapping[st
     """Equity of each account, all starting at 1, above its drawdown."""
     figure = _figure(7.5, 5.5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    when = date2num(timestamps.dt.tz_convert(None).to_numpy())
     for name, curve in equity.items():
-        title = TITLES.get(name, name)
-        above.plot(timestamps, curve / curve[0], label=title, linewidth=1.2)
-        below.plot(timestamps, 100 * (curve / np.maximum.accumulate(curve) - 1), linewidth=0.9)
+        title, rows = TITLES.get(name, name), extremes(curve)
+        drawdown = 100 * (curve / np.maximum.accumulate(curve) - 1)
+        above.plot(when[rows], curve[rows] / curve[0], label=title, linewidth=1.2)
+        below.plot(when[rows], drawdown[rows], linewidth=0.9)
+    below.xaxis_date()
     above.axhline(1.0, color="grey", linewidth=0.6)
     above.set_ylabel("equity / initial equity")
     above.legend(fontsize=8)
@@ -64,6 +70,17 @@ def plot_equity(path: Path, data: str, timestamps: pd.Series, equity: Mapping[st
     below.grid(alpha=0.25)
     figure.autofmt_xdate()
     figure.savefig(path)
+
+
+def extremes(curve: Array) -> NDArray[np.int64]:
+    """Rows that draw a curve as all of them would: the lowest and highest of each stretch."""
+    edges = np.unique(np.linspace(0, len(curve), MOST_POINTS // 4 + 1).astype(int))
+    rows = [
+        begin + at
+        for begin, end in itertools.pairwise(edges)
+        for at in (curve[begin:end].argmin(), curve[begin:end].argmax())
+    ]
+    return np.unique([0, *rows, len(curve) - 1])
 
 
 def plot_predictions(
@@ -81,7 +98,8 @@ def plot_predictions(
     _titled(right, "calibration by tenths of the predictions, 95%")
     left.set_ylabel("realised, % (1st to 99th percentile shown)")
     if len(p) >= 10:
-        left.scatter(p, y, s=4, alpha=0.2, color="tab:blue", linewidths=0)
+        few = np.linspace(0, len(p) - 1, min(len(p), MOST_POINTS)).astype(int)
+        left.scatter(p[few], y[few], s=4, alpha=0.2, color="tab:blue", linewidths=0)
         left.set_ylim(*np.quantile(y, [0.01, 0.99]))
         tenths = np.array_split(np.argsort(p), 10)
         overlap = max(len(y) / max(forecast.independent_targets, 1), 1.0)

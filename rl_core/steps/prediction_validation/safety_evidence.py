@@ -38,7 +38,7 @@ from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.prediction_validation.judged import CPU, JudgedPolicy
 from rl_core.trading.accounts import HOLD
 
-STEPPED_BARS = 512  # of the test span, in the environment beside the backtest
+STEPPED_BARS = 256  # of the test span, in the environment beside the backtest
 GRADIENT_ROWS = 2048  # of training, for the share of the trunk's gradient
 
 
