@@ -6,8 +6,8 @@ not timed.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -188,6 +188,8 @@ class Contender:
 
     name: str
     run: Callable[[], float]
+    has_neighbour: bool = False  # one busy process beside it
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def mlp(epochs: int) -> list[Contender]:
@@ -240,6 +242,16 @@ TABLES: dict[str, list[Contender]] = {
         Contender(
             "tollgate, float32",
             lambda: tollgate(4, ModelConfig(), **FULL, compile=False, amp=False),
+        ),
+    ],
+    "PPO, MLP 34->128->128, 4 epochs, with a busy neighbour": [
+        Contender("tollgate, alone", lambda: tollgate(4, compile=False)),
+        Contender("tollgate, one busy process beside", lambda: tollgate(4, compile=False), True),
+        Contender(
+            "the same, OpenMP spinning as it comes",
+            lambda: tollgate(4, compile=False),
+            True,
+            {"GOMP_SPINCOUNT": "300000"},
         ),
     ],
 }

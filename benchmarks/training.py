@@ -5,6 +5,7 @@ ratios, which are taken within each round.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,14 +19,21 @@ from benchmarks.contenders import TABLES, Contender
 from rl_core.cli.show import table
 
 MOST_SECONDS = 900
+BUSY, IDLE = "while True: pass", ""
 
 
 def measure(title: str, contender: Contender) -> float | None:
     """One run in a process of its own; None if it failed."""
     command = [sys.executable, "-m", "benchmarks.training", "--only", title, contender.name]
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
-    )
+    neighbour = BUSY if contender.has_neighbour else IDLE
+    with subprocess.Popen([sys.executable, "-c", neighbour]) as beside:
+        try:
+            result = subprocess.run(
+                command, capture_output=True, text=True, timeout=MOST_SECONDS, check=False,
+                env={**os.environ, **contender.environ},
+            )  # fmt: skip
+        finally:
+            beside.kill()
     if result.returncode:
         print(f"{contender.name} failed:\n{result.stderr[-2000:]}", file=sys.stderr)
         return None

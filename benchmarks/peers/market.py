@@ -56,7 +56,10 @@ def random_prices(seed: int = 0) -> Prices:
 def torch_market() -> tuple[SpotMarket, SpotParams]:
     """The same market and rules for the project's own `step`."""
     prices = random_prices()
-    market = SpotMarket(*(torch.tensor(column, dtype=torch.float32) for column in prices))
+    columns = {
+        name: torch.tensor(column, dtype=torch.float32) for name, column in prices._asdict().items()
+    }
+    market = SpotMarket(half_spread=torch.zeros(BARS), **columns)
     return market, SpotParams(RATES, ACCOUNT, RULES)
 
 

@@ -35,7 +35,7 @@ def advance(
         target = accounts.target_position(actions[n], 1.0, market.MIN_POSITION, market.MAX_POSITION)
         mark = accounts.trade_and_mark(
             cash[n], units[n], actions[n] != accounts.HOLD, target,
-            prices.open[t], prices.close[t], prices.impact_scale[t - 1], rates,
+            prices.open[t], prices.close[t], prices.impact_scale[t - 1], rates, 0.0,
         )  # fmt: skip
         if mark.fill.traded_units != 0:
             last_trade[n] = prices.days[t]

@@ -68,3 +68,14 @@ def test_the_name_of_the_parent_is_not_handed_on_to_grandchildren() -> None:
         env={**os.environ, "TOLLGATE_PARENT_PID": str(os.getpid())},
     )  # fmt: skip
     assert result.stdout == "False\n"
+
+
+@pytest.mark.parametrize("given", [None, "17"])
+def test_openmp_waits_briefly_unless_the_user_says_otherwise(given: str | None) -> None:
+    others = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environ = others | ({} if given is None else {"GOMP_SPINCOUNT": given})
+    said = "import rl_core.learning.ppo.train, os; print(os.environ['GOMP_SPINCOUNT'])"
+    found = subprocess.run(
+        [sys.executable, "-c", said], env=environ, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == (given or "1000")
