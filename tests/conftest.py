@@ -72,6 +72,7 @@ LENIENT: dict[str, object] = {
     "max_action_shift": 1.0,
     "max_strength_shift": 1.0,
     "severity": {"clone_imitates_the_teacher": "warn"},
+    "contenders": ["ridge", "own_forecasts"],
 }
 
 

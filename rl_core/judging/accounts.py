@@ -6,6 +6,10 @@ POLICY, TEACHER, CHAMPION = "policy", "teacher", "champion"
 # was picked afterwards
 BENCHMARKS = ("buy_and_hold", "equal_weight")
 
+# models as simple as can be, on what the policy sees, and its own forecasts by their rule
+OWN_FORECASTS = "own_forecasts"
+CONTENDERS = ("ridge", "trees", OWN_FORECASTS)
+
 TITLES = {
     POLICY: "this policy",
     TEACHER: "ensemble (teacher)",
@@ -13,4 +17,7 @@ TITLES = {
     "equal_weight": "equal weight",
     "best_single_regime": "best single regime",
     CHAMPION: "champion so far",
+    "ridge": "ridge on the features",
+    "trees": "boosted trees on the features",
+    OWN_FORECASTS: "its own forecasts by a threshold",
 }

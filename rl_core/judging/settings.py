@@ -132,6 +132,10 @@ class GateConfig(BaseModel):
     interval_coverage: float = Field(
         default=0.90, gt=0.5, lt=1, description="of the interval beside each prediction"
     )
+    contenders: tuple[Literal["ridge", "trees", "own_forecasts"], ...] = Field(
+        default=("ridge", "trees", "own_forecasts"),
+        description="simple models that are shown beside the policy; they judge nothing",
+    )
     skill: SkillConfig = SkillConfig()
     severity: dict[str, Severity] = Field(
         default_factory=dict,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import torch
 
 from rl_core.base.checks import Check
 from rl_core.base.errors import TollgateError
+from rl_core.judging.accounts import CONTENDERS
+from rl_core.judging.reports.verdict import verdict
 from rl_core.lab.markets.spot import simulate_bars
 from rl_core.learning.models.policy_file import new_model
 from rl_core.steps.backtest_history import HISTORY
@@ -22,6 +25,8 @@ from rl_core.steps.deployed_model.step import DEPLOYED
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.step import PPO
 from rl_core.steps.prediction import closed_bars, predict_latest
+from rl_core.steps.prediction_validation.contenders import contenders
+from rl_core.steps.prediction_validation.judged import JudgedPolicy
 from rl_core.steps.prediction_validation.step import GATE
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.steps.runner import build, verdicts
@@ -121,6 +126,70 @@ def test_serving_decides_as_the_environment_does(work: DeskContext) -> None:
     np.testing.assert_allclose(asked, state[30:], atol=1e-5)
     answer = decide_state(policy, state)
     assert ("HOLD", "BUY", "SELL")[decisions.action[-1]] == answer["action"]
+
+
+def test_simple_models_stand_beside_the_policy_and_judge_nothing(work: DeskContext) -> None:
+    report = read_report(work)
+    beside = ["ridge", "own_forecasts"]  # as the desk of these tests wants
+    assert [name for name in report.performance if name in CONTENDERS] == beside
+    assert report.skill is not None
+    assert not set(CONTENDERS) & set(report.skill.sharpe_intervals)
+    text = work.open_artifact(GATE).read("report.md").decode()
+    assert "ridge on the features" in text
+    best = max(report.performance[name].sharpe or -9.0 for name in beside)
+    own = report.performance["policy"].sharpe or 0.0
+    assert text.startswith("# Gate: small")
+    assert ("A simpler model did better on the test span" in text) == (best > own)
+
+
+def test_a_contender_knows_nothing_of_the_test_span(work: DeskContext) -> None:
+    judged = JudgedPolicy.open(work, work.inputs_of(GATE))
+    rng = np.random.default_rng(0)
+    is_test = judged.dataset["split"] == "test"
+    changed_rows = judged.dataset.copy()
+    for horizon in judged.policy.spec.horizons:
+        changed_rows.loc[is_test, f"return_{horizon}"] = rng.normal(size=int(is_test.sum())).astype(
+            np.float32
+        )
+    other = replace(judged, dataset=changed_rows)
+    desk = work.desk.with_settings({"gate.contenders": list(CONTENDERS)})
+    both = [
+        contenders(replace(each, context=replace(work, desk=desk)), CONTENDERS)
+        for each in (judged, other)
+    ]
+    assert set(both[0]) == set(CONTENDERS)
+    for name in CONTENDERS:
+        assert both[0][name].rule == both[1][name].rule
+        first, second = (each[name].forecast(judged.span) for each in both)
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ridge", "said"),
+    [
+        (0.5, 1.25, "A simpler model did better on the test span: ridge on the features, with a "
+         "Sharpe ratio of 1.25 beside this policy's 0.50. "),
+        (1.5, 1.25, ""),
+        (None, 1.25, "A simpler model did better on the test span: ridge on the features, with a "
+         "Sharpe ratio of 1.25 beside a policy that did not trade. "),
+        (None, -0.1, ""),
+    ],
+)  # fmt: skip
+def test_a_better_contender_is_said_first(
+    work: DeskContext, policy: float | None, ridge: float, said: str
+) -> None:
+    report = read_report(work).model_dump(mode="json")
+    report["performance"] = {
+        name: {**figures, "sharpe": sharpe}
+        for name, sharpe in (("policy", policy), ("teacher", 0.0), ("ridge", ridge))
+        for figures in [report["performance"]["policy"]]
+    }
+    text = verdict(report)
+    assert text.startswith(said or report_start(report))
+
+
+def report_start(report: dict[str, Any]) -> str:
+    return "Safe" if report["is_safe"] else "Refused"
 
 
 def test_the_summary_holds_every_link(work: DeskContext) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rl_core.judging.accounts import BENCHMARKS, CHAMPION, POLICY, TEACHER, TITLES
+from rl_core.judging.accounts import BENCHMARKS, CHAMPION, CONTENDERS, POLICY, TEACHER, TITLES
 
 MEANINGS = {  # skill check -> what passing it means, what failing it means
     "forecast_ranks_returns": (
@@ -41,7 +41,26 @@ MEANINGS = {  # skill check -> what passing it means, what failing it means
 
 def verdict(report: Mapping[str, Any]) -> str:
     """What a person should take from a report, given as JSON: both tiers and the figures."""
-    return f"{_safety(report)} {_skill(report)} {_figures(report['performance'])}"
+    said = f"{_safety(report)} {_skill(report)} {_figures(report['performance'])}"
+    return f"{_contenders(report['performance'])}{said}"
+
+
+def _contenders(performance: Mapping[str, Mapping[str, Any]]) -> str:
+    """The simple model that did best, if it did better than the policy; it comes first."""
+    simple = {
+        name: performance[name]["sharpe"]
+        for name in CONTENDERS
+        if name in performance and performance[name]["sharpe"] is not None
+    }
+    own = performance[POLICY]["sharpe"]
+    if not simple or max(simple.values()) <= (own or 0.0):
+        return ""
+    best = max(simple, key=lambda name: simple[name])
+    beside = "a policy that did not trade" if own is None else f"this policy's {own:.2f}"
+    return (
+        f"A simpler model did better on the test span: {TITLES[best]}, with a Sharpe ratio of "
+        f"{simple[best]:.2f} beside {beside}. "
+    )
 
 
 def _safety(report: Mapping[str, Any]) -> str:

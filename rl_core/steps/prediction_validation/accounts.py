@@ -2,20 +2,23 @@
 
 import numpy as np
 
-from rl_core.judging.accounts import CHAMPION, POLICY, TEACHER
+from rl_core.judging.accounts import CHAMPION, CONTENDERS, POLICY, TEACHER
 from rl_core.judging.figures import SkillReport
 from rl_core.kinds.base import AccountWalk
 from rl_core.steps.prediction_validation.champion import ChampionWalk
+from rl_core.steps.prediction_validation.contenders import contenders
 from rl_core.steps.prediction_validation.judged import JudgedPolicy
 from rl_core.trading.performance import Performance
 
 
 def accounts(judged: JudgedPolicy, rival: ChampionWalk | None) -> dict[str, AccountWalk]:
-    """The policy's account, its teacher's, the benchmarks' and the champion's, by name."""
-    rows = judged.rows("test")
-    walks = {POLICY: judged.account, **others(judged, int(rows["bar"].min()), len(rows))}
+    """The policy's account, and by name those of all who stand beside it."""
+    first, last = judged.span
+    walks = {POLICY: judged.account, **others(judged, first, last - first + 1)}
     if rival is not None and rival.walk is not None:
         walks[CHAMPION] = rival.walk
+    for name, contender in contenders(judged, CONTENDERS).items():
+        walks[name] = contender.walk(judged, judged.span)
     return walks
 
 
@@ -34,8 +37,9 @@ def with_intervals(walks: dict[str, AccountWalk], skill: SkillReport) -> dict[st
     """Each account's figures, the interval of its Sharpe ratio by bootstrap."""
     figures: dict[str, Performance] = {}
     for name, walk in walks.items():
-        low, high = skill.sharpe_intervals[name]
-        known = walk.performance.sharpe is not None
+        # nothing is tested of contenders: they keep the interval of their own standard error
+        low, high = skill.sharpe_intervals.get(name, (None, None))
+        known = low is not None and walk.performance.sharpe is not None
         figures[name] = walk.performance.model_copy(
             update={"sharpe_low": low, "sharpe_high": high} if known else {}
         )

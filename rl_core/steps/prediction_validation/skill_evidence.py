@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rl_core.base.errors import TollgateError
+from rl_core.judging.accounts import CONTENDERS
 from rl_core.judging.skill.forecast import ForecastEvidence
 from rl_core.judging.skill.tier import SkillEvidence
 from rl_core.judging.skill.trading import TradingEvidence
@@ -54,7 +55,11 @@ def skill_evidence(judged: JudgedPolicy, walks: Mapping[str, AccountWalk]) -> Sk
             train_means=np.nanmean(train, axis=0),
         ),
         TradingEvidence(
-            returns={name: bar_returns(walk.equity) for name, walk in walks.items()},
+            returns={
+                name: bar_returns(walk.equity)
+                for name, walk in walks.items()
+                if name not in CONTENDERS
+            },
             bars_per_year=per_year,
             trials=number_of(trials),
             trial_variance=None if variance is None else variance / per_year,

@@ -19,6 +19,7 @@ from rl_core.base.code import code_fingerprint
 from rl_core.base.files import sha256_json
 from rl_core.base.settings import slice_settings
 from rl_core.features.prepare import PreparedMarket
+from rl_core.features.sentiment import known_times
 from rl_core.steps.bars import BARS, SENTIMENT, BarsFacts
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.context import DeskContext, Task
@@ -37,7 +38,7 @@ SEAL = "seal.json"
 OF_FOLDS = (
     "walk_forward.scheme", "walk_forward.train", "walk_forward.test", "walk_forward.groups",
     "walk_forward.validation_fraction", "walk_forward.embargo", "walk_forward.test_groups",
-    "splits.purge", "gate.interval_coverage",
+    "splits.purge", "gate.interval_coverage", "gate.contenders",
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def write_fold_bars(walk: Task, last: pd.Timestamp, bars: Task) -> BarsFacts:
     sentiment = read_sentiment(source)
     if sentiment is not None:
         close = last + pd.Timedelta(walk.context.desk.bars.interval_ns, "ns")
-        sentiment[sentiment["published"] < close].to_parquet(
+        sentiment[known_times(sentiment) < close].to_parquet(
             bars.directory / SENTIMENT, index=False
         )
     known = {

@@ -169,7 +169,9 @@ def plot(path: Path, report: WalkForwardReport, curves: Mapping[str, pd.Series])
             else TITLES.get(name, name),
         )  # fmt: skip
     for begin in sorted({fold.test_start for fold in report.folds}):
-        axes.axvline(date2num(pd.Timestamp(begin)), color="grey", linestyle=":", linewidth=0.6)
+        axes.axvline(
+            float(date2num(pd.Timestamp(begin))), color="grey", linestyle=":", linewidth=0.6
+        )
     axes.axhline(1.0, color="grey", linewidth=0.6)
     axes.set_title(f"{report.data}: walk forward ({report.scheme}), all costs paid", fontsize=10)
     axes.set_ylabel("equity / initial equity")

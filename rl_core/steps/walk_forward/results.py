@@ -1,5 +1,6 @@
 """What one fold and seed came to, written and sealed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pandas as pd
 
 from rl_core.base.files import write_json
 from rl_core.judging.accounts import BENCHMARKS, POLICY, TEACHER
+from rl_core.judging.contenders import FITS
 from rl_core.judging.statistics.sharpe import sharpe_figures
 from rl_core.kinds.base import AccountWalk
 from rl_core.steps.context import DeskContext
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.prediction_validation.accounts import others
+from rl_core.steps.prediction_validation.contenders import Contender, contenders
 from rl_core.steps.prediction_validation.intervals import return_intervals
 from rl_core.steps.prediction_validation.judged import JudgedPolicy
 from rl_core.steps.prediction_validation.step import GATE
@@ -27,8 +30,9 @@ def write_fold(context: DeskContext, fold: Fold, seed: int, directory: Path) -> 
     """Trade the fold's test spans, each with a new account, and write what came of it."""
     spans = [(span.first, span.last) for span in fold.test]
     judged = JudgedPolicy.open(context, context.inputs_of(GATE), spans)
+    beside = contenders(judged, list(FITS))  # a policy's own forecasts differ from seed to seed
     parts = [
-        returns_of(judged, account, span).assign(group=group)
+        returns_of(judged, account, span, beside).assign(group=group)
         for group, span, (_, account) in zip(fold.groups, spans, judged.walks, strict=True)
     ]
     account = pd.concat(parts)
@@ -62,12 +66,18 @@ def write_fold(context: DeskContext, fold: Fold, seed: int, directory: Path) -> 
     write_json(directory / FIGURES, figures.model_dump(mode="json"))
 
 
-def returns_of(judged: JudgedPolicy, own: AccountWalk, span: tuple[int, int]) -> pd.DataFrame:
-    """Returns per bar (T, accounts) of the policy, the teacher and the benchmarks on a span."""
+def returns_of(
+    judged: JudgedPolicy,
+    own: AccountWalk,
+    span: tuple[int, int],
+    simple: Mapping[str, Contender],
+) -> pd.DataFrame:
+    """Returns per bar (T, accounts) of the policy and of all who stand beside it, on a span."""
     first, last = span
     beside = others(judged, first, last - first + 1)
     walks = {POLICY: own}
     walks |= {name: beside[name] for name in (TEACHER, *BENCHMARKS) if name in beside}
+    walks |= {name: each.walk(judged, span) for name, each in simple.items()}
     bar = judged.dataset["bar"]
     rows = judged.dataset[(bar >= first) & (bar <= last)]
     # the bars of a span but its first: what an account earned by each close

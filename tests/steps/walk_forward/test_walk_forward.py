@@ -55,7 +55,7 @@ def test_the_test_spans_are_stitched_without_a_gap(work: DeskContext) -> None:
     ]  # fmt: skip
     curve = work.open_artifact(WALK_FORWARD).read_frame("returns.parquet")
     assert list(curve.columns) == [
-        "timestamp", "policy, seed 1", "teacher", "buy_and_hold", "policy, seed 2",
+        "timestamp", "policy, seed 1", "teacher", "buy_and_hold", "ridge", "policy, seed 2",
         "policy, seed 3",
     ]  # fmt: skip
     assert curve["timestamp"].is_monotonic_increasing
