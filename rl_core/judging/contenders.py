@@ -24,7 +24,7 @@ MOST_TREES, FEWEST_ROWS = 100, 50
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one split."""
+    """Rows of one split, as simple models take them."""
 
     features: Features  # (N, F)
     returns: Array  # (N, H) fractions, NaN is unknown
@@ -37,7 +37,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Rule:
-    """When a forecast is traded."""
+    """When a forecast is large enough to be traded."""
 
     horizon: int  # of the forecast
     threshold: float  # fraction; beyond it in either direction is an order

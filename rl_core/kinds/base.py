@@ -50,7 +50,7 @@ class AccountWalk:
 
     @cached_property
     def performance(self) -> Performance:
-        """How it went, in figures."""
+        """How the account did, as figures; computed when they are asked for."""
         return self.summarise()
 
 

@@ -283,7 +283,7 @@ class Guess:
     def _take(self, rows: NDArray[np.int64], is_row: NDArray[np.bool_], heads: Heads) -> None:
         """Write down what was decided at some rows, of any shape."""
         decided = most_likely_action(heads)
-        returns = heads.returns * self.model.return_scale
+        returns = self.model.forecasts(heads.returns)
         where = rows[is_row]
         self.action[where] = decided.category.cpu().numpy()[is_row]
         self.strength[where] = decided.strength.double().cpu().numpy()[is_row]
@@ -309,7 +309,7 @@ def step_through(
         heads = model(observation, memory)
         memory = heads.memory
         action = most_likely_action(heads)
-        strength, returns = action.strength.double(), heads.returns * model.return_scale
+        strength, returns = action.strength.double(), model.forecasts(heads.returns)
         rows.append((action.category, strength, returns, environment.equity(state)))
         if bar < span[1]:
             state = environment.step(state, action.category, strength).state

@@ -9,6 +9,28 @@ from rl_core.learning.models.actor_critic import ActorCritic
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
 
+LEAST_SHRINKAGE = 0.05  # so that a head without skill on validation still says something
+
+
+def shrink_heads(model: ActorCritic, standardised: Tensor, returns: Tensor) -> None:
+    """Set how much each head is believed: the slope of returns on its forecasts, at most 1.
+
+    A forecast that is twice too loud has a slope of a half. Least squares through the origin, since
+    a forecast of zero says nothing.
+
+    Args:
+        model: its buffer is written.
+        standardised: (N, H) what the heads say of rows that they were not trained on.
+        returns: (N, H) of the same rows, fractions; NaN is unknown.
+    """
+    for horizon in range(returns.shape[-1]):
+        known = ~returns[:, horizon].isnan()
+        said = (standardised[known, horizon] * model.return_scale[horizon]).double()
+        came = returns[known, horizon].double()
+        slope = (said * came).sum() / said.square().sum().clamp(min=1e-30)
+        model.return_shrinkage[horizon] = slope.clamp(LEAST_SHRINKAGE, 1.0).float()
+
+
 def fit_units(model: ActorCritic, states: Tensor, returns: Tensor) -> None:
     """Set the standardiser and the return scale.
 

@@ -7,6 +7,7 @@ import pandas as pd
 from rl_core.base.errors import validated
 from rl_core.features.prepare import PreparedMarket
 from rl_core.features.regimes import RegimeThresholds
+from rl_core.features.sentiment import known_times
 from rl_core.steps.bars import SENTIMENT, BarsFacts
 from rl_core.steps.context import DeskContext, Opened
 from rl_core.steps.latest_bars import TABLE
@@ -19,9 +20,19 @@ def read_bars(bars: Opened[BarsFacts]) -> pd.DataFrame:
     return bars.read_frame(TABLE)
 
 
-def read_sentiment(bars: Opened[BarsFacts]) -> pd.DataFrame | None:
-    """The sentiment that was sealed with the bars; None if the desk has no source of it."""
-    return bars.read_frame(SENTIMENT) if bars.artifact.has(SENTIMENT) else None
+def read_sentiment(
+    bars: Opened[BarsFacts], known_before: pd.Timestamp | None = None
+) -> pd.DataFrame | None:
+    """The sentiment that was sealed with the bars; None if the desk has no source of it.
+
+    Args:
+        bars: the artefact.
+        known_before: leave out what was not known by then.
+    """
+    if not bars.artifact.has(SENTIMENT):
+        return None
+    rows = bars.read_frame(SENTIMENT)
+    return rows if known_before is None else rows[known_times(rows) < known_before]
 
 
 def read_thresholds(opened: Opened[Any]) -> RegimeThresholds:

@@ -138,7 +138,7 @@ def test_a_walk_over_several_beginnings_is_the_walks_between_them(
     for state in states:
         heads = policy.model(state[None], memory)
         memory = heads.memory
-        predicted.append((heads.returns * policy.model.return_scale)[0].tolist())
+        predicted.append(policy.model.forecasts(heads.returns)[0].tolist())
     np.testing.assert_allclose(whole.predicted_returns[second - first :], predicted, rtol=1e-4)
 
 

@@ -142,6 +142,20 @@ def test_simple_models_stand_beside_the_policy_and_judge_nothing(work: DeskConte
     assert ("A simpler model did better on the test span" in text) == (best > own)
 
 
+def test_heads_are_sealed_shrunk_and_a_head_is_alive_whatever_its_size(work: DeskContext) -> None:
+    facts = work.open_artifact(PPO).facts
+    assert set(facts.shrinkage) == set(facts.validation_r2) == set(work.desk.dataset.horizons)
+    assert all(0.05 <= share <= 1 for share in facts.shrinkage.values())
+    shrinkage = served_policy(work).model.return_shrinkage
+    assert shrinkage.tolist() == pytest.approx(list(facts.shrinkage.values()))
+    judged = JudgedPolicy.open(work, work.inputs_of(GATE))
+    assert judged.predictions is not None
+    assert judged.unshrunk_predictions is not None
+    np.testing.assert_allclose(
+        judged.predictions, judged.unshrunk_predictions * shrinkage.numpy(), rtol=1e-6
+    )
+
+
 def test_a_contender_knows_nothing_of_the_test_span(work: DeskContext) -> None:
     judged = JudgedPolicy.open(work, work.inputs_of(GATE))
     rng = np.random.default_rng(0)

@@ -50,6 +50,7 @@ class ActorCritic(nn.Module):
     """Shared encoder with policy, value, return and risk heads."""
 
     return_scale: Tensor
+    return_shrinkage: Tensor
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class ActorCritic(nn.Module):
         self.return_heads = nn.Linear(config.hidden_dim, num_horizons) if num_horizons else None
         self.risk_head = nn.Linear(config.hidden_dim, RISK_CLASSES) if config.risk_head else None
         self.register_buffer("return_scale", torch.ones(num_horizons))
+        self.register_buffer("return_shrinkage", torch.ones(num_horizons))  # once it is trained
         if has_strength:
             self.strength_log_std = nn.Parameter(torch.tensor(-1.0))
         self.num_actions = num_actions
@@ -106,10 +108,14 @@ class ActorCritic(nn.Module):
             return features.new_zeros(*features.shape[:-1], 0)
         return _linear_in_float32(self.return_heads, features)
 
+    def forecasts(self, standardised: Tensor) -> Tensor:
+        """Standardised predictions (..., H) as fractions, each shrunk to its honest size."""
+        return standardised * self.return_scale * self.return_shrinkage
+
     def predicted_returns(self, standardised: Tensor) -> Tensor:
-        """Standardised predictions (N, H) as served: fractions, clipped to +-100%."""
+        """Standardised predictions (N, H) as served: forecasts, clipped to +-100%."""
         limit = PREDICTED_RETURN_LIMIT
-        return (standardised * self.return_scale).clamp(-limit, limit)
+        return self.forecasts(standardised).clamp(-limit, limit)
 
 
 def head_weights(model: ActorCritic) -> dict[str, Tensor]:

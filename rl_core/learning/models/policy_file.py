@@ -134,6 +134,8 @@ def load_policy(
             f"the policy in {where} must read this version's features, was {spec.features}"
         )
     model = new_model(spec)
+    # made before heads were shrunk: as large as they were trained
+    weights.setdefault("return_shrinkage", torch.ones(len(spec.horizons)))
     expected = {name: _kind_of_tensor(tensor) for name, tensor in model.state_dict().items()}
     found = {name: _kind_of_tensor(tensor) for name, tensor in weights.items()}
     if expected != found:

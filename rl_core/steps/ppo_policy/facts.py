@@ -1,5 +1,7 @@
 """What the seal of a PPO training says."""
 
+from pydantic import Field
+
 from rl_core.steps.step import Facts
 from rl_core.trading.performance import Performance
 
@@ -22,3 +24,6 @@ class PPOFacts(Facts):
     validation_of_clone: Performance
     validation: Performance
     score: float  # composite, for people
+    # by horizon, of validation: by how much its head was shrunk, and R2 against zero after that
+    shrinkage: dict[str, float] = Field(default_factory=dict)
+    validation_r2: dict[str, float] = Field(default_factory=dict)

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 from rl_core.base.files import write_json
-from rl_core.learning.cloning.clone import cloning_scores
 from rl_core.learning.models.policy_file import INITIAL_HEADS, Policy, save_policy
 from rl_core.learning.ppo.history import TIMINGS
 from rl_core.learning.ppo.plot import plot_learning
 from rl_core.learning.ppo.sizing import SIZES
-from rl_core.steps.bc_policy.demonstrations import demonstrations
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.context import Task
 from rl_core.steps.offline_dataset import OFFLINE_DATASET
 from rl_core.steps.ppo_policy.facts import PPOFacts
+from rl_core.steps.ppo_policy.heads import shrink
 from rl_core.steps.ppo_policy.session import Trained, run_ppo
+from rl_core.steps.ppo_policy.start import return_losses
 from rl_core.steps.ppo_policy.step import HISTORY_FILE, METRICS_FILE, TRIAL, best_line
 from rl_core.steps.regime_dataset import REGIMES
 from rl_core.store.checkpoints import remove_checkpoints
@@ -35,6 +35,7 @@ def build(task: Task) -> PPOFacts:
     trained, directory = run_ppo(task), task.directory
     learner = trained.learner
     log.info(best_line(learner.best_iteration, is_heads_only=trained.config.ppo.train_heads_only))
+    honest = shrink(task, trained.learner.model)
     spec = trained.spec.model_copy(update={"trained_horizons": trained_horizons(trained)})
     save_policy(directory, Policy(learner.model, spec))
     write_tensors(directory / INITIAL_HEADS, trained.initial_heads)
@@ -46,7 +47,7 @@ def build(task: Task) -> PPOFacts:
     rates = [each.steps_per_second for each in learner.history]
     task.timings["steps_per_second"] = float(np.median(rates))
     task.afterwards.append(lambda: remove_checkpoints(trained.folder))
-    return facts(task, trained)
+    return facts(task, trained).model_copy(update=honest)
 
 
 def trial_facts(task: Task, trained: Trained) -> dict[str, Any]:
@@ -72,9 +73,8 @@ def facts(task: Task, trained: Trained) -> PPOFacts:
     learner, best = trained.learner, trained.learner.best_iteration
     kept = next((each for each in learner.history if each.iteration == best), learner.history[-1])
     validations = {each.iteration: each.figures for each in learner.validations}
-    desk, horizons = task.context.desk, task.context.desk.dataset.horizons
-    rows, _ = demonstrations(task.input(REGIMES), horizons, task.options.device)
-    after = cloning_scores(learner.model, rows, desk.bc).return_losses
+    horizons = task.context.desk.dataset.horizons
+    after = return_losses(task, Policy(learner.model, trained.spec), task.options.device)
     return PPOFacts(
         started_from=trained.started_from,
         best_iteration=best,

@@ -135,6 +135,12 @@ class JudgedPolicy:
         return self.decisions.predicted_returns if is_trained else None
 
     @property
+    def unshrunk_predictions(self) -> Array | None:
+        """The same as the heads say them: whether a head is alive is not a matter of its size."""
+        found = self.predictions
+        return None if found is None else found / self.policy.model.return_shrinkage.numpy()
+
+    @property
     def targets(self) -> Array:
         """What came (S, H), NaN is unknown."""
         horizons = self.policy.spec.horizons

@@ -48,7 +48,7 @@ def safety_evidence(judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures]) 
     train, test = judged.demonstrations("train"), judged.demonstrations("test")
     return Evidence(
         horizons=policy.spec.horizons,
-        predictions=judged.predictions,
+        predictions=judged.unshrunk_predictions,
         targets=judged.targets,
         actions=judged.decisions.action,
         action_names=policy.spec.actions,

@@ -19,7 +19,6 @@ from rl_core.base.code import code_fingerprint
 from rl_core.base.files import sha256_json
 from rl_core.base.settings import slice_settings
 from rl_core.features.prepare import PreparedMarket
-from rl_core.features.sentiment import known_times
 from rl_core.steps.bars import BARS, SENTIMENT, BarsFacts
 from rl_core.steps.bc_policy.step import CLONE
 from rl_core.steps.context import DeskContext, Task
@@ -122,12 +121,10 @@ def write_fold_bars(walk: Task, last: pd.Timestamp, bars: Task) -> BarsFacts:
     rows = rows[rows["timestamp"] <= last]
     write_bars(rows, bars, source)
     (bars.directory / QUALITY).write_bytes(source.read(QUALITY))
-    sentiment = read_sentiment(source)
+    close = last + pd.Timedelta(walk.context.desk.bars.interval_ns, "ns")
+    sentiment = read_sentiment(source, known_before=close)
     if sentiment is not None:
-        close = last + pd.Timedelta(walk.context.desk.bars.interval_ns, "ns")
-        sentiment[known_times(sentiment) < close].to_parquet(
-            bars.directory / SENTIMENT, index=False
-        )
+        sentiment.to_parquet(bars.directory / SENTIMENT, index=False)
     known = {
         "rows": rows["timestamp"].nunique(),
         "start": str(rows["timestamp"].min()),

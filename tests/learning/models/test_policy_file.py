@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from rl_core.base.errors import TollgateError
 from rl_core.features.regimes import RegimeThresholds
@@ -59,6 +59,17 @@ def test_a_policy_comes_back_with_every_weight_and_buffer(tmp_path: Path) -> Non
     for name, tensor in policy.model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name]), name
     assert not loaded.model.training
+
+
+def test_a_policy_from_before_heads_were_shrunk_says_what_it_said(tmp_path: Path) -> None:
+    policy = saved(tmp_path)
+    weights = load_file(tmp_path / WEIGHTS)
+    del weights["return_shrinkage"]
+    save_file(weights, tmp_path / WEIGHTS)
+    loaded = read_back(tmp_path)
+    said = torch.tensor([[1.0, -2.0]])
+    assert loaded.model.predicted_returns(said).tolist() == [pytest.approx([0.01, -0.1])]
+    assert torch.equal(loaded.model.forecasts(said), policy.model.forecasts(said))
 
 
 @pytest.mark.parametrize("name", [SPEC, WEIGHTS])

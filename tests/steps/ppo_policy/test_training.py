@@ -162,7 +162,7 @@ def test_heads_only_repairs_a_policy_whose_return_heads_were_never_trained(
         for name, tensor in after.model.state_dict().items()
         if not torch.equal(tensor, before.model.state_dict()[name])
     }
-    assert moved == {"return_heads.weight", "return_heads.bias"}
+    assert moved - {"return_shrinkage"} == {"return_heads.weight", "return_heads.bias"}
 
 
 def test_incremental_goes_on_from_the_champion_and_full_from_the_clone(work: DeskContext) -> None:
@@ -228,8 +228,8 @@ def test_verbosity_decides_how_much_is_said(work: DeskContext) -> None:
     assert any("advantages" in line for line in said[Verbosity.VERBOSE])
     assert any("GB" in line for line in said[Verbosity.VERBOSE])
     assert not any("advantages" in line for line in said[Verbosity.NORMAL])
-    # where it starts, a warm-up, two iterations, and which one was kept
-    assert len(said[Verbosity.QUIET]) == 5
+    # where it starts, a warm-up, two iterations, which one was kept, and what its heads are worth
+    assert len(said[Verbosity.QUIET]) == 6
 
 
 def test_low_entropy_is_warned_of_with_what_to_change(work: DeskContext) -> None:
