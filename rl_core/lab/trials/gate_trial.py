@@ -115,7 +115,8 @@ def trial_desk(seed: int, signal_r2: float, bars: int = MARKET_BARS) -> SpotDesk
 def judge_market(seed: int, signal_r2: float) -> MarketOutcome:
     """Simulate one market, train on it, and ask the gate; nothing is left on disk."""
     with tempfile.TemporaryDirectory(prefix="tollgate-trial-") as name:
-        context = DeskContext.open(trial_desk(seed, signal_r2), Path(name))
+        desk = trial_desk(seed, signal_r2).with_settings({"gate.contenders": []})  # judge nothing
+        context = DeskContext.open(desk, Path(name))
         run_chain(context, PPO, BuildOptions(device_name="cpu"))
         gate = build(context, GATE)
         found = {check.name: check.figures for check in verdicts(context, OFFLINE_DATASET)}
