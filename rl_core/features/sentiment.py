@@ -60,7 +60,8 @@ def late_rows(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
         now: the same source's rows now.
     """
     end = known_times(before).max()
-    both = now.merge(before, how="left", indicator=True)
+    shared = [name for name in now.columns if name in before.columns]
+    both = now.merge(before[shared].drop_duplicates(), how="left", on=shared, indicator=True)
     return now[((both["_merge"] == "left_only") & (known_times(both) <= end)).to_numpy()]
 
 

@@ -71,6 +71,7 @@ class Evidence:
     test: Imitation
     latencies_seconds: Array  # (rounds, repeats) of single predictions
     account_error: float  # largest relative difference of equity, environment and backtest
+    other_decisions: int  # bars at which a policy decides otherwise in the environment
     regimes: Mapping[str, RegimeFigures]
     on_train: Behaviour
     on_test: Behaviour
@@ -92,10 +93,12 @@ def judge_safety(evidence: Evidence, config: GateConfig) -> list[Check]:
         _check_latency(evidence.latencies_seconds, config),
         blocking(
             "backtest_equals_environment",
-            evidence.account_error <= config.max_account_error,
+            evidence.account_error <= config.max_account_error and not evidence.other_decisions,
             f"largest relative difference of equity {evidence.account_error:.1e}, "
-            f"limit {config.max_account_error:.0e}",
+            f"limit {config.max_account_error:.0e}"
+            + (f"; {evidence.other_decisions} other decisions" if evidence.other_decisions else ""),
             error=evidence.account_error,
+            other_decisions=evidence.other_decisions,
         ),
         blocking(
             "lineage_is_complete",

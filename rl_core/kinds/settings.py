@@ -183,6 +183,17 @@ class SeriesDesk(DeskConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _what_is_kept_is_not_left_out_later(self) -> Self:
+        others = [name for name in self.quality.repair if name != "contract"]
+        if self.bars.grows and others:
+            raise ValueError(
+                "quality.repair of bars that are kept (download, keep_history) must be contract "
+                f"alone, was {', '.join(others)} too: such a defect shows by the bars that follow, "
+                "and a bar that was kept and served would be gone at the next update"
+            )
+        return self
+
     @property
     @abstractmethod
     def impact_coefficient(self) -> float:

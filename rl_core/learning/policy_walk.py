@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rl_core.base.errors import TollgateError
 from rl_core.learning.envs.core import MarketEnvironment
 from rl_core.learning.models.actor_critic import ActorCritic, Heads
 from rl_core.learning.models.hybrid_action import most_likely_action
@@ -122,10 +123,13 @@ def decide(model: ActorCritic, trading: Trading, span: tuple[int, int]) -> Polic
         trading: where it trades.
         span: first and last bar; the last decision no longer fills. A broken rule ends nothing: the
             account goes on as the rules of its kind say.
+
+    Raises:
+        TollgateError: a state or a decision is not finite.
     """
     model.eval()
     guess = Guess.of(model, trading, span)
-    opened, window, rounds, rows = None, Window(), 0, len(guess.action)
+    opened, window, rounds, rows, stuck = None, Window(), 0, len(guess.action), 0
     while (start := guess.settled) < rows:
         end = min(start + window.width, rows)
         ahead = slice(start, min(end + 1, rows))  # with the bar at which the next window opens
@@ -133,6 +137,12 @@ def decide(model: ActorCritic, trading: Trading, span: tuple[int, int]) -> Polic
             span[0] + start, guess.action[ahead], guess.strength[ahead], opened
         )
         settled = guess.decide_again(account.account_features[: end - start])
+        stuck = stuck + 1 if settled == 0 else 0
+        if stuck > 1:  # a bar is settled once it was decided on the account that it has
+            raise TollgateError(
+                f"a policy's decisions and account must be finite, were not from bar "
+                f"{span[0] + start} on"
+            )
         if start + settled < rows:
             opened = account.at(settled)
         window.adapt(settled)

@@ -16,7 +16,7 @@ def shrink_heads(model: ActorCritic, standardised: Tensor, returns: Tensor) -> N
     """Set how much each head is believed: the slope of returns on its forecasts, at most 1.
 
     A forecast that is twice too loud has a slope of a half. Least squares through the origin, since
-    a forecast of zero says nothing.
+    a forecast of zero says nothing; where no return is known a head stays as it is.
 
     Args:
         model: its buffer is written.
@@ -27,7 +27,8 @@ def shrink_heads(model: ActorCritic, standardised: Tensor, returns: Tensor) -> N
         known = ~returns[:, horizon].isnan()
         said = (standardised[known, horizon] * model.return_scale[horizon]).double()
         came = returns[known, horizon].double()
-        slope = (said * came).sum() / said.square().sum().clamp(min=1e-30)
+        energy = said.square().sum()
+        slope = (said * came).sum() / energy if energy > 0 else torch.ones_like(energy)
         model.return_shrinkage[horizon] = slope.clamp(LEAST_SHRINKAGE, 1.0).float()
 
 

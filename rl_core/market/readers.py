@@ -127,7 +127,7 @@ def read_raw_bars(
         TollgateError: no such file or column, or a cell that is not a number or a time.
     """
     read, path = read_source_table(config, root)
-    table = understood(read, config)
+    table = understood(read, config, keeps_impossible=keeps_impossible)
     notes = list(table.notes)
     named = _select_columns(table, config, path)
     rows = table.rows
@@ -245,9 +245,11 @@ def _volume(
         notes.append("no column of volume: taken as a market that reports none (volume: none)")
         return none
     volume = numbers("volume")
-    if config.volume == "traded" and not (volume != 0).any():
+    if volume.isna().all():  # where cells that are no numbers are left out with their bars
+        raise TollgateError("bars column volume must hold numbers, was without one")
+    if config.volume == "traded" and not (volume.fillna(0) != 0).any():
         raise TollgateError("bars must have volume (volume: traded), was 0 in every row")
-    if config.volume is None and not (volume != 0).any():
+    if config.volume is None and not (volume.fillna(0) != 0).any():
         notes.append("volume is 0 in every row: taken as a market that reports none (volume: none)")
         return none
     return volume

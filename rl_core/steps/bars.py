@@ -111,7 +111,10 @@ def judge_sentiment(context: DeskContext, bars: Opened[BarsFacts]) -> Check:
     """Warn of news that was added or changed after its time, or stop the chain."""
     name, said, late = "sentiment_came_in_time", "there was none before", 0
     before = snapshot_before(BARS, context, bars)
-    if before is not None and before.facts.sentiment_rows and bars.facts.sentiment_rows:
+    has_both = bool(bars.facts.sentiment_rows)
+    has_both &= before is not None and bool(before.facts.sentiment_rows)
+    now = bars.seal.settings["sentiment"]
+    if before is not None and has_both and before.seal.settings["sentiment"] == now:
         rows = late_rows(before.read_frame(SENTIMENT), bars.read_frame(SENTIMENT))
         late, said = len(rows), "no row of before was added or changed"
         if late:

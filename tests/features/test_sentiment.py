@@ -83,6 +83,9 @@ def test_rows_that_were_added_or_changed_afterwards_are_late() -> None:
     now = pd.concat([before, more]).sort_values("published", kind="stable")
     assert late_rows(before, now)["news"].tolist() == [0.5]
     assert late_rows(before, before).empty
+    twice = pd.concat([before, before])  # two items of one minute that say the same
+    assert late_rows(twice, twice).empty
+    assert late_rows(twice, now)["news"].tolist() == [0.5]
     assert late_rows(before, before.assign(news=[0.1, 0.9]))["news"].tolist() == [0.9]
 
 

@@ -31,6 +31,7 @@ BEFORE_REGIMES = Evidence(
     test=Imitation(loss=0.3, accuracy=0.85),
     latencies_seconds=np.full((2, 100), 0.001),
     account_error=1e-9,
+    other_decisions=0,
     regimes={},
     on_train=Behaviour(np.array([0.5, 0.3, 0.2]), RNG.random(500)),
     on_test=Behaviour(np.array([0.4, 0.3, 0.3]), RNG.random(500)),

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rl_core.base.errors import TollgateError
 from rl_core.features.prepare import PreparedMarket
 from rl_core.kinds.base import DeskKind
 from rl_core.kinds.futures.settings import FuturesDesk
@@ -197,3 +198,18 @@ def test_states_beyond_the_span_are_never_seen() -> None:
     np.testing.assert_array_equal(
         decide(one.model, blind, one.span).action, decide(one.model, one.trading, one.span).action
     )
+
+
+def test_a_state_that_is_not_finite_ends_with_its_bar() -> None:
+    """And does not go round for ever."""
+    one = case("spot", 1, bars=80)
+    features = one.trading.environment.features.clone()
+    bad = one.span[0] + 40
+    features[bad] = torch.nan
+    market: Any = one.trading.environment
+    sick = replace(
+        one.trading,
+        environment=replace(market, market=replace(market.market, features=features)),
+    )
+    with pytest.raises(TollgateError, match=f"must be finite, were not from bar {bad + 1} on"):
+        decide(one.model, sick, one.span)

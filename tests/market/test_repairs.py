@@ -123,6 +123,14 @@ def test_a_repair_that_there_is_not_is_refused() -> None:
         QualityConfig(repair=("prices_are_adjusted",))
 
 
+def test_what_is_kept_is_not_left_out_by_what_follows() -> None:
+    bars = {"path": "x.csv", "symbol": "XYZ", "keep_history": True}
+    quality = {"repair": ["contract", "no_price_is_a_bad_print"]}
+    with pytest.raises(ValidationError, match="contract alone, was no_price_is_a_bad_print too"):
+        SpotDesk.model_validate({"name": "d", "bars": bars, "quality": quality})
+    assert SpotDesk.model_validate({"name": "d", "bars": bars, "quality": {"repair": ["contract"]}})
+
+
 @given(
     st.lists(
         st.tuples(

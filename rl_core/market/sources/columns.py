@@ -25,7 +25,7 @@ COUNTS = ("tickvol", "tick_volume", "ticks")
 PERHAPS_VOLUME = ("vol", "amount", "qty", "quantity", "turnover")
 
 
-def understood(table: Table, config: BarsConfig) -> Table:
+def understood(table: Table, config: BarsConfig, *, keeps_impossible: bool = False) -> Table:
     """The same table with columns that are named as the contract names them, as far as known.
 
     What the desk maps is taken as mapped. Of what it does not map, a name that is usual for a
@@ -36,7 +36,7 @@ def understood(table: Table, config: BarsConfig) -> Table:
         TollgateError: several tickers, of which none is the desk's.
     """
     table = _one_level(table, config)
-    table = mid_of_quotes(table, config.columns)
+    table = mid_of_quotes(table, config.columns, keeps_impossible=keeps_impossible)
     table = _date_and_time(table, config)
     mapped = {own: name for name, own in config.columns.items()}
     renamed: dict[str, str] = {}

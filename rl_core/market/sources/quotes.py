@@ -22,7 +22,9 @@ _NAMES = [re.compile(f"{first}[ _.-]?{then}") for first, then in ((_SIDE, _PRICE
 _LETTERS = {name[0]: name for name in PRICE_COLUMNS}
 
 
-def mid_of_quotes(table: Table, mapped: Mapping[str, str]) -> Table:
+def mid_of_quotes(
+    table: Table, mapped: Mapping[str, str], *, keeps_impossible: bool = False
+) -> Table:
     """The same table with mids as prices and half the spread, if both sides are quoted.
 
     A mid is the mean of bid and ask, so bars whose sides are bars are bars themselves. The spread
@@ -31,6 +33,7 @@ def mid_of_quotes(table: Table, mapped: Mapping[str, str]) -> Table:
     Args:
         table: as it was read.
         mapped: contract name -> name in the file, as the desk says; a price that it maps is taken.
+        keeps_impossible: read a quote that cannot be as NaN, since its bar will be left out.
 
     Raises:
         TollgateError: a quote is no number, or an ask is below its bid.
@@ -38,12 +41,21 @@ def mid_of_quotes(table: Table, mapped: Mapping[str, str]) -> Table:
     quotes = _quotes_of(table.frame, mapped)
     if not quotes or set(mapped) & set(PRICE_COLUMNS):
         return table
+    if set(PRICE_COLUMNS) <= {str(name).strip().strip("<>").lower() for name in table.frame}:
+        note = "prices stand beside quotes of both sides: those are taken, and no spread is read"
+        return replace(table, notes=[*table.notes, note])
     frame = table.frame.copy(deep=False)
     half = pd.Series(np.zeros(len(frame)))
     for price in PRICE_COLUMNS:
         own = [quotes[f"{side}_{price}"] for side in SIDES]
-        bid, ask = (parse_numbers(table.frame[name], name, table.rows) for name in own)
-        if len(crossed := np.flatnonzero((ask < bid).to_numpy())):
+        bid, ask = (
+            parse_numbers(table.frame[name], name, table.rows, keeps_others=keeps_impossible)
+            for name in own
+        )
+        crossed = np.flatnonzero((ask < bid).to_numpy())
+        if len(crossed) and keeps_impossible:
+            bid = bid.where(ask >= bid)
+        elif len(crossed):
             raise TollgateError(
                 f"an ask must not be below its bid, was {ask.iloc[crossed[0]]:g} below "
                 f"{bid.iloc[crossed[0]]:g} in {own[1]} ({describe_rows(table.rows[crossed])}): "

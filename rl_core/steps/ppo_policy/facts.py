@@ -24,6 +24,7 @@ class PPOFacts(Facts):
     validation_of_clone: Performance
     validation: Performance
     score: float  # composite, for people
-    # by horizon, of validation: by how much its head was shrunk, and R2 against zero after that
+    # by horizon, of validation: by how much its head was shrunk, and R2 against zero after that,
+    # in sample by that one number
     shrinkage: dict[str, float] = Field(default_factory=dict)
-    validation_r2: dict[str, float] = Field(default_factory=dict)
+    validation_r2: dict[str, float | None] = Field(default_factory=dict)

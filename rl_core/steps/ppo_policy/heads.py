@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
-def shrink(task: Task, model: ActorCritic) -> dict[str, dict[str, float]]:
+def shrink(task: Task, model: ActorCritic) -> dict[str, dict[str, float | None]]:
     """Shrink each return head by its slope on validation; what came of it, by horizon."""
     desk, horizons = task.context.desk, task.context.desk.dataset.horizons
     if not horizons:
@@ -28,7 +28,10 @@ def shrink(task: Task, model: ActorCritic) -> dict[str, dict[str, float]]:
         "ppo: heads shrunk by their slope on validation: "
         + ", ".join(f"{horizon} to {share:.0%}" for horizon, share in shrinkage.items())
     )
-    forecast, came = model.forecasts(said).double(), rows.returns.double()
-    missed = (came - forecast).square().nansum(dim=0) / came.square().nansum(dim=0)
-    r2 = dict(zip(horizons, (1 - missed).tolist(), strict=True))
-    return {"shrinkage": shrinkage, "validation_r2": r2}
+    came = rows.returns.double()
+    missed = (came - model.forecasts(said).double()).square().nansum(dim=0)
+    r2 = [
+        1 - each / whole if whole > 0 else None
+        for each, whole in zip(missed.tolist(), came.square().nansum(dim=0).tolist(), strict=True)
+    ]
+    return {"shrinkage": shrinkage, "validation_r2": dict(zip(horizons, r2, strict=True))}

@@ -35,7 +35,7 @@ def build(task: Task) -> PPOFacts:
     trained, directory = run_ppo(task), task.directory
     learner = trained.learner
     log.info(best_line(learner.best_iteration, is_heads_only=trained.config.ppo.train_heads_only))
-    honest = shrink(task, trained.learner.model)
+    of_heads = shrink(task, trained.learner.model)
     spec = trained.spec.model_copy(update={"trained_horizons": trained_horizons(trained)})
     save_policy(directory, Policy(learner.model, spec))
     write_tensors(directory / INITIAL_HEADS, trained.initial_heads)
@@ -47,7 +47,7 @@ def build(task: Task) -> PPOFacts:
     rates = [each.steps_per_second for each in learner.history]
     task.timings["steps_per_second"] = float(np.median(rates))
     task.afterwards.append(lambda: remove_checkpoints(trained.folder))
-    return facts(task, trained).model_copy(update=honest)
+    return facts(task, trained).model_copy(update=of_heads)
 
 
 def trial_facts(task: Task, trained: Trained) -> dict[str, Any]:

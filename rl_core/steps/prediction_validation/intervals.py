@@ -26,8 +26,9 @@ def return_intervals(judged: JudgedPolicy, coverage: float) -> dict[str, ReturnI
     """Conformal intervals of each horizon; empty if the heads are untrained.
 
     A residual is measured in volatilities of its bar, so that an interval is wide when the market
-    is. The width that is served is calibrated on validation and test, the latest rows that nothing
-    was fitted on; the coverage that is reported is that of one calibrated on validation alone.
+    is. The width that is served is calibrated on validation and test, the latest rows, on which
+    nothing was fitted but by how much each head is shrunk; the coverage that is reported is that of
+    one calibrated on validation alone.
     """
     if judged.predictions is None or not np.isfinite(judged.predictions).all():
         return {}

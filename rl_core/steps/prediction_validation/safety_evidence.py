@@ -46,6 +46,7 @@ def safety_evidence(judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures]) 
     """Gather the arrays that the safety tier judges."""
     policy, bc = judged.policy, judged.desk.bc
     train, test = judged.demonstrations("train"), judged.demonstrations("test")
+    error, other_decisions = account_error(judged)
     return Evidence(
         horizons=policy.spec.horizons,
         predictions=judged.unshrunk_predictions,
@@ -55,7 +56,8 @@ def safety_evidence(judged: JudgedPolicy, regimes: Mapping[str, RegimeFigures]) 
         train=imitation(cloning_scores(policy.model, train, bc)),
         test=imitation(cloning_scores(policy.model, test, bc)),
         latencies_seconds=measure_latencies(answering(judged)),
-        account_error=account_error(judged),
+        account_error=error,
+        other_decisions=other_decisions,
         regimes=regimes,
         on_train=behaviour(policy, train, bc),
         on_test=behaviour(policy, test, bc),
@@ -155,20 +157,19 @@ def missing_links(judged: JudgedPolicy) -> list[str]:
     return [step.name for step in PPO.ancestors if step.name not in found]
 
 
-def account_error(judged: JudgedPolicy) -> float:
-    """How far the environment's account is from the backtest's, relative.
+def account_error(judged: JudgedPolicy) -> tuple[float, int]:
+    """How far the environment's account is from the backtest's, and how many decisions differ.
 
     The policy steps through the first bars of the span as it was trained, and must decide there
-    what it was judged by: another decision is an infinite error.
+    what it was judged by.
     """
     first, last = judged.span
     end = min(first + STEPPED_BARS - 1, last)
     trading = judged.context.kind.trading(judged.market, CPU, judged.policy.spec.memory_bars)
     stepped, equity = step_through(judged.policy.model, trading, (first, end))
     rows = slice(0, end - first + 1)
-    if (stepped.action != judged.decisions.action[rows]).any():
-        return float("inf")
-    return relative_error(judged.account.equity[rows], equity)
+    others = int((stepped.action != judged.decisions.action[rows]).sum())
+    return relative_error(judged.account.equity[rows], equity), others
 
 
 def relative_error(values: np.ndarray, expected: np.ndarray) -> float:

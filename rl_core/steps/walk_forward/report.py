@@ -137,7 +137,7 @@ def markdown(report: WalkForwardReport) -> str:
 
 def fold_table(folds: Sequence[FoldFigures]) -> list[str]:
     """A table with a line for each fold."""
-    names = list(folds[0].sharpes)
+    names = [name for name in folds[0].sharpes if all(name in each.sharpes for each in folds)]
     sharpes = [f"Sharpe of {TITLES.get(name, name)} (95%, standard error)" for name in names]
     return table(
         ("fold", "seed", "trained on", "tested on", "bars", *sharpes),

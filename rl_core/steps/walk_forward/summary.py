@@ -29,6 +29,8 @@ def stitched_curves(
     accounts = {
         key: pd.read_parquet(io.BytesIO(folder.read(ACCOUNT))) for key, folder in results.items()
     }
+    # a simple model that found too little to learn from in one fold has no curve through all
+    everywhere = set.intersection(*(set(account.columns) for account in accounts.values()))
     curves: dict[str, pd.Series] = {}
     paths = paths_of(list(folds))
     for seed in seeds:
@@ -42,6 +44,8 @@ def stitched_curves(
             name = f"{POLICY}, seed {seed}" + (f", path {number + 1}" if len(paths) > 1 else "")
             curves[name] = whole[POLICY]
             for other in whole.columns.drop([POLICY, "group"]):
+                if other not in everywhere:
+                    continue
                 curves.setdefault(other, whole[other])
     return curves
 

@@ -9,10 +9,11 @@ import pytest
 from rl_core.base.errors import TollgateError
 from rl_core.market.bars import half_spread
 from rl_core.market.readers import read_bars, read_raw_bars
-from rl_core.market.settings import BarsConfig
+from rl_core.market.repairs import without_impossible
+from rl_core.market.settings import BarsConfig, QualityConfig
 
 ROWS = """\
-2024-01-01 00:00,1.0998,1.1002,1.0999,1.1005,1.0990,1.1010,1.0996,1.1000,5
+2024-01-01 00:00,1.0998,1.1002,1.0999,1.1005,1.0990,1.0994,1.0996,1.1000,5
 2024-01-01 01:00,1.0999,1.1001,1.1010,1.1012,1.0995,1.0999,1.1008,1.1012,7
 """
 NAMES = {
@@ -38,7 +39,7 @@ def test_prices_are_mids_and_the_spread_of_the_open_is_kept(tmp_path: Path, name
     raw = read_raw_bars(config(written(tmp_path, f"{names}\n{ROWS}")), tmp_path)
     assert raw.frame["open"].tolist() == pytest.approx([1.1000, 1.1000])
     assert raw.frame["high"].tolist() == pytest.approx([1.1002, 1.1011])
-    assert raw.frame["low"].tolist() == pytest.approx([1.1000, 1.0997])
+    assert raw.frame["low"].tolist() == pytest.approx([1.0992, 1.0997])
     assert raw.frame["close"].tolist() == pytest.approx([1.0998, 1.1010])
     # (1.1002 - 1.0998) / 2 / 1.1 and (1.1001 - 1.0999) / 2 / 1.1
     assert half_spread(raw.frame).tolist() == pytest.approx([0.0002 / 1.1, 0.0001 / 1.1])
@@ -92,3 +93,28 @@ def test_sides_that_are_bars_have_mids_that_are_bars(tmp_path: Path) -> None:
     pd.DataFrame({"timestamp": times, **quotes, "volume": 1.0}).to_parquet(path)
     bars = read_bars(config(path), tmp_path)
     np.testing.assert_allclose(half_spread(bars), spread / 2 / bars["open"])
+
+
+def test_prices_that_stand_beside_quotes_are_the_prices(tmp_path: Path) -> None:
+    names = f"{NAMES['snake']},open,high,low,close"
+    rows = "\n".join(f"{row},2,2.2,1.9,2.1" for row in ROWS.strip().split("\n"))
+    raw = read_raw_bars(config(written(tmp_path, f"{names}\n{rows}\n")), tmp_path)
+    assert raw.frame["open"].tolist() == [2, 2]
+    assert not half_spread(raw.frame).any()
+    assert any("stand beside quotes" in note for note in raw.notes)
+
+
+@pytest.mark.parametrize("bad", ["n/a", "1.0901", "0", "-1"])
+def test_a_quote_that_cannot_be_is_left_out_on_request(tmp_path: Path, bad: str) -> None:
+    text = f"{NAMES['snake']}\n{ROWS}{ROWS.replace('2024-01-01', '2024-01-02')}"
+    rows = text.replace("2024-01-02 00:00,1.0998,1.1002", f"2024-01-02 00:00,1.0998,{bad}")
+    raw = read_raw_bars(config(written(tmp_path, rows)), tmp_path, keeps_impossible=True)
+    left = without_impossible(raw, QualityConfig(repair=("contract",)))
+    assert [f"{time:%d %H}" for time in left.frame["timestamp"]] == ["01 00", "01 01", "02 01"]
+
+
+def test_unreadable_volume_is_no_market_without_volume(tmp_path: Path) -> None:
+    rows = ROWS.replace(",5\n", ",?\n").replace(",7\n", ",?\n")
+    path = written(tmp_path, f"{NAMES['snake']}\n{rows}")
+    with pytest.raises(TollgateError, match="volume must hold numbers, was without one"):
+        read_raw_bars(config(path), tmp_path, keeps_impossible=True)
