@@ -107,14 +107,18 @@ def judge(context: DeskContext, bars: Opened[BarsFacts]) -> list[Check]:
     ]
 
 
+def have_same_news(before: Opened[BarsFacts], bars: Opened[BarsFacts]) -> bool:
+    """True if both snapshots have sentiment, from one source as it was set up."""
+    sources = [each.seal.settings["sentiment"] for each in (before, bars)]
+    has_both = min(before.facts.sentiment_rows, bars.facts.sentiment_rows) > 0
+    return has_both and sources[0] == sources[1]
+
+
 def judge_sentiment(context: DeskContext, bars: Opened[BarsFacts]) -> Check:
     """Warn of news that was added or changed after its time, or stop the chain."""
     name, said, late = "sentiment_came_in_time", "there was none before", 0
     before = snapshot_before(BARS, context, bars)
-    has_both = bool(bars.facts.sentiment_rows)
-    has_both &= before is not None and bool(before.facts.sentiment_rows)
-    now = bars.seal.settings["sentiment"]
-    if before is not None and has_both and before.seal.settings["sentiment"] == now:
+    if before is not None and have_same_news(before, bars):
         rows = late_rows(before.read_frame(SENTIMENT), bars.read_frame(SENTIMENT))
         late, said = len(rows), "no row of before was added or changed"
         if late:
